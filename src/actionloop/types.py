@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -291,7 +291,7 @@ class Anatomy:
     def __post_init__(self) -> None:
         for hemisphere in HEMISPHERES:
             for kind in ("white", "pial", "midthickness", "inflated"):
-                surface = self.surfaces.get((hemisphere, kind))  # type: ignore[call-overload]
+                surface = self.surfaces.get((hemisphere, kind))
                 if surface is None:
                     raise GeometryError(f"the {kind} surface of hemisphere {hemisphere} is missing")
                 if surface.n_vertices != FSLR32K_VERTICES:
@@ -343,7 +343,9 @@ class Prior:
                 f"expected prior probabilities of shape {shape}, found {self.probability.shape}", where=where
             )
         if self.fingerprint is not None and self.fingerprint.shape != shape:
-            raise PriorError(f"expected prior fingerprints of shape {shape}, found {self.fingerprint.shape}", where=where)
+            raise PriorError(
+                f"expected prior fingerprints of shape {shape}, found {self.fingerprint.shape}", where=where
+            )
         if len(self.keys) != shape[0] or len(self.colours) != shape[0] or len(set(self.names)) != shape[0]:
             raise PriorError("a prior needs one distinct name, key and colour per network", where=where)
         if not np.isfinite(self.probability).all() or self.probability.min() < 0:
