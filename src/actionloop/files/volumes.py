@@ -1,0 +1,97 @@
+"""Images of voxels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actionloop.errors import GeometryError, InputError
+from actionloop.files.opening import load, values
+from actionloop.types import FloatArray, Image
+
+# A quaternion rounds to a few µm at the corners of a head; farther than this, the two forms are two places.
+_FORM_TOLERANCE_MM = 0.1
+
+
+def read_image(path: str | Path, *, frame: str) -> Image:
+    """Read a three-dimensional NIfTI or .mgz image.
+
+    Parameters
+    ----------
+    path : path
+    frame : str
+        Name of the frame that its affine leads to, e.g. 'sub-01 T1w'.
+
+    Returns
+    -------
+    Image
+        Voxels as stored (not reoriented; not-a-number becomes 0); affine to RAS mm, from the sform, else the qform.
+
+    Raises
+    ------
+    InputError
+        Missing, damaged, truncated, zero everywhere, or not an image.
+    GeometryError
+        Not three-dimensional, no usable affine, or a header that states no orientation.
+    """
+    path = Path(path)
+    image = load(path, "NIfTI or .mgz image")
+    kind = type(image).__name__
+    if kind == "Cifti2Image" or getattr(image, "affine", None) is None or len(getattr(image, "shape", ())) < 3:
+        raise InputError(f"expected an image of voxels (NIfTI or .mgz), found {kind}", where=path)
+    data = values(image, path, "NIfTI or .mgz image")
+    while data.ndim > 3 and data.shape[-1] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise GeometryError(f"expected one 3-D image, found shape {data.shape}", where=path, fix="give a single volume")
+    if data.dtype.names is not None or np.iscomplexobj(data):
+        raise InputError("expected a grey image, found colours or complex numbers", where=path)
+    if np.issubdtype(data.dtype, np.floating):
+        data = np.nan_to_num(data.astype(np.float32, copy=False), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    if not data.any():
+        raise InputError("the image is zero everywhere", where=path)
+    affine = np.asarray(image.affine, dtype=np.float64)
+    codes, agree = _forms(image, path)
+    return Image(
+        data=data,
+        affine=affine,
+        frame=frame,
+        source=str(path),
+        header_sha256=header_sha256(data.shape, affine, codes),
+        form_codes=codes,
+        forms_agree=agree,
+    )
+
+
+def header_sha256(shape: tuple[int, ...], affine: FloatArray, form_codes: tuple[int, int]) -> str:
+    """Return the hash that ties a coil pose to an image: shape, affine (to 1e-5) and form codes, nothing else.
+
+    Two files with the same grid in the same place have the same hash, whatever their voxels, names or compression.
+    """
+    # Adding zero turns -0.0 into 0.0, which prints alike everywhere.
+    grid = [[f"{value:.5f}" for value in row] for row in np.round(affine, 5) + 0.0]
+    text = json.dumps({"affine": grid, "codes": list(form_codes), "shape": [int(n) for n in shape]}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _forms(image: Any, path: Path) -> tuple[tuple[int, int], bool]:
+    header = image.header
+    if not hasattr(header, "get_qform") or not hasattr(header, "get_sform"):
+        return (0, 0), True
+    codes = (int(header["qform_code"]), int(header["sform_code"]))
+    if codes == (0, 0):
+        raise GeometryError(
+            "the image header states no orientation (qform and sform codes are 0), so left and right are unknown",
+            where=path,
+            fix="convert it again from DICOM; do not guess",
+        )
+    if 0 in codes:
+        return codes, True
+    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=float)
+    corners[:, :3] *= np.array(image.shape[:3]) - 1
+    apart = corners @ (header.get_qform() - header.get_sform()).T
+    return codes, bool(np.linalg.norm(apart[:, :3], axis=1).max() < _FORM_TOLERANCE_MM)
