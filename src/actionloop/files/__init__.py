@@ -1,14 +1,60 @@
 """Reading and writing files, finding them in data sets, and the data resources that are fetched."""
 
+from actionloop.files.outputs import Output, OutputFolder, columns, outputs, outputs_table, source_dataset
+from actionloop.files.provenance import file_sha256, provenance, shown_path, versions
 from actionloop.files.resources import cache_folder, fetch, manifest, require, resource, sha256_of, status, terms
+from actionloop.files.tables import network_rows, node_rows, sidecar, site_rows, target_rows
+from actionloop.files.writing import (
+    atomic_path,
+    brain_models,
+    clear_stale,
+    write_dlabel,
+    write_dscalar,
+    write_dtseries,
+    write_gifti_labels,
+    write_gifti_scalar,
+    write_gifti_surface,
+    write_image,
+    write_json,
+    write_table,
+    write_text,
+)
 
 __all__ = [
+    "Output",
+    "OutputFolder",
+    "atomic_path",
+    "brain_models",
     "cache_folder",
+    "clear_stale",
+    "columns",
     "fetch",
+    "file_sha256",
     "manifest",
+    "network_rows",
+    "node_rows",
+    "outputs",
+    "outputs_table",
+    "provenance",
     "require",
     "resource",
     "sha256_of",
+    "shown_path",
+    "sidecar",
+    "site_rows",
+    "source_dataset",
     "status",
+    "target_rows",
     "terms",
+    "versions",
+    "write_dlabel",
+    "write_dscalar",
+    "write_dtseries",
+    "write_gifti_labels",
+    "write_gifti_scalar",
+    "write_gifti_surface",
+    "write_image",
+    "write_json",
+    "write_table",
+    "write_text",
 ]

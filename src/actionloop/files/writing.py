@@ -1,0 +1,321 @@
+"""Writing single files: each appears whole under its name, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actionloop import facts
+from actionloop.errors import OutputError
+from actionloop.types import FloatArray, Grayordinates, Hemisphere, Image, NetworkMap, Surface, Timeseries
+
+fcntl: Any = None
+with contextlib.suppress(ImportError):  # absent on Windows
+    # Advisory locks tell a living writer's temporary from one that a killed run left behind.
+    fcntl = importlib.import_module("fcntl")
+
+_MARK = ".actionloop-"
+CIFTI_CORTEX: dict[Hemisphere, str] = {"L": "CIFTI_STRUCTURE_CORTEX_LEFT", "R": "CIFTI_STRUCTURE_CORTEX_RIGHT"}
+_GIFTI_CORTEX: dict[Hemisphere, str] = {"L": "CortexLeft", "R": "CortexRight"}
+_DENSE_LABELS, _DENSE_SCALARS, _DENSE_SERIES = 3007, 3006, 3002  # NIfTI intent codes of CIFTI-2
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and put it in its place when the block ends without an error.
+
+    The temporary keeps the whole file name as its ending ('x.dlabel.nii' stays '.dlabel.nii'), is flushed to disk
+    before it takes the name, and is removed on an error. Nested use yields the outer temporary.
+    """
+    path = Path(path)
+    if path.name.startswith(_MARK):
+        yield path
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary, lock = _claim(path)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        lock.close()
+
+
+def clear_stale(folder: str | Path) -> int:
+    """Remove temporaries that killed runs left below `folder`; those of living writers stay. Returns how many."""
+    removed = 0
+    for temporary in Path(folder).rglob(f"{_MARK}*"):
+        with contextlib.suppress(OSError):
+            if fcntl is None:  # there an open file cannot be removed anyway
+                temporary.unlink()
+            else:
+                with temporary.open("r+b") as held:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    temporary.unlink()
+            removed += 1
+    return removed
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text as UTF-8 with the line ends it has."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
+        out.write(text)
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write JSON; arrays become lists, paths text, NaN and infinity null."""
+    write_text(path, json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] | None = None) -> None:
+    """Write a BIDS table: tab-separated, 'n/a' where nothing is known, numbers to six digits.
+
+    Parameters
+    ----------
+    path : path
+    rows : sequence of mappings
+    columns : sequence of str, optional
+        Order of the columns; the keys of the first row if not given. Needed for a table without rows.
+
+    Raises
+    ------
+    OutputError
+        A row has a column that the table does not.
+    """
+    names = list(columns) if columns is not None else list(rows[0]) if rows else []
+    strange = sorted({name for row in rows for name in row} - set(names))
+    if strange:
+        raise OutputError(f"rows hold columns that the table does not have: {', '.join(strange)}", where=path)
+    lines = ["\t".join(names), *("\t".join(_cell(row.get(name)) for name in names) for row in rows)]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def write_dlabel(path: str | Path, network_map: NetworkMap) -> None:
+    """Write the winning networks as CIFTI-2 dense label (int32, with names and colours)."""
+    from nibabel.cifti2 import LabelAxis
+
+    axis = LabelAxis(["actionloop networks"], [_label_table(network_map)])
+    data = np.asarray(network_map.label, dtype=np.int32)[None]
+    _write_cifti(path, data, (axis, brain_models(network_map.grayordinates)), intent=_DENSE_LABELS)
+
+
+def write_dscalar(path: str | Path, values: FloatArray, names: Sequence[str], grayordinates: Grayordinates) -> None:
+    """Write maps as CIFTI-2 dense scalar (float32).
+
+    Parameters
+    ----------
+    path : path
+        Ends in '.dscalar.nii'.
+    values : (map, grayordinate) or (grayordinate,) ndarray
+    names : sequence of str
+        One per map.
+    grayordinates : Grayordinates
+    """
+    from nibabel.cifti2 import ScalarAxis
+
+    data = np.atleast_2d(np.asarray(values, dtype=np.float32))
+    _require_shape(path, data, (len(names), len(grayordinates)))
+    _write_cifti(path, data, (ScalarAxis(list(names)), brain_models(grayordinates)), intent=_DENSE_SCALARS)
+
+
+def write_dtseries(path: str | Path, series: Timeseries) -> None:
+    """Write a series as CIFTI-2 dense series (float32, repetition time in seconds)."""
+    from nibabel.cifti2 import SeriesAxis
+
+    axis = SeriesAxis(start=0.0, step=series.tr_s, size=series.n_frames, unit="SECOND")
+    data = np.asarray(series.data, dtype=np.float32)
+    _write_cifti(path, data, (axis, brain_models(series.grayordinates)), intent=_DENSE_SERIES)
+
+
+def write_gifti_labels(path: str | Path, network_map: NetworkMap, hemisphere: Hemisphere) -> None:
+    """Write one hemisphere's winning networks over its full mesh as GIFTI label."""
+    from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiLabel, GiftiLabelTable, GiftiMetaData
+
+    table = GiftiLabelTable()
+    for key, (name, (red, green, blue, alpha)) in _label_table(network_map).items():
+        label = GiftiLabel(key=key, red=red, green=green, blue=blue, alpha=alpha)
+        label.label = name
+        table.labels.append(label)
+    values = network_map.grayordinates.to_mesh(np.asarray(network_map.label, dtype=np.int32), hemisphere)
+    array = GiftiDataArray(
+        values,
+        intent="NIFTI_INTENT_LABEL",
+        datatype="NIFTI_TYPE_INT32",
+        meta=GiftiMetaData({"Name": "actionloop networks"}),
+    )
+    image = GiftiImage(labeltable=table, darrays=[array], meta=_gifti_meta(hemisphere))
+    _save(image, path)
+
+
+def write_gifti_scalar(path: str | Path, values: FloatArray, names: Sequence[str], hemisphere: Hemisphere) -> None:
+    """Write maps over one hemisphere's mesh as GIFTI functional.
+
+    Parameters
+    ----------
+    path : path
+        Ends in '.func.gii' or '.shape.gii'.
+    values : (map, vertex) or (vertex,) ndarray
+    names : sequence of str
+        One per map.
+    hemisphere : {'L', 'R'}
+    """
+    from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiMetaData
+
+    data = np.atleast_2d(np.asarray(values, dtype=np.float32))
+    _require_shape(path, data, (len(names), data.shape[1]))
+    arrays = [
+        GiftiDataArray(
+            row, intent="NIFTI_INTENT_NONE", datatype="NIFTI_TYPE_FLOAT32", meta=GiftiMetaData({"Name": name})
+        )
+        for name, row in zip(names, data, strict=True)
+    ]
+    _save(GiftiImage(darrays=arrays, meta=_gifti_meta(hemisphere)), path)
+
+
+def write_gifti_surface(path: str | Path, surface: Surface) -> None:
+    """Write a surface as GIFTI (float32 mm, RAS)."""
+    from nibabel.gifti import GiftiCoordSystem, GiftiDataArray, GiftiImage
+
+    kinds = {"white": "GrayWhite", "pial": "Pial", "midthickness": "MidThickness"}
+    geometry = {"inflated": "Inflated", "sphere": "Spherical"}.get(surface.kind, "Anatomical")
+    meta = _gifti_meta(surface.hemisphere, GeometricType=geometry)
+    if surface.kind in kinds:
+        meta["AnatomicalStructureSecondary"] = kinds[surface.kind]
+    points = GiftiDataArray(
+        surface.vertices.astype(np.float32),
+        intent="NIFTI_INTENT_POINTSET",
+        datatype="NIFTI_TYPE_FLOAT32",
+        coordsys=GiftiCoordSystem(dataspace=3, xformspace=3),  # Talairach: how Workbench marks RAS mm
+        meta=meta,
+    )
+    triangles = GiftiDataArray(
+        surface.faces.astype(np.int32), intent="NIFTI_INTENT_TRIANGLE", datatype="NIFTI_TYPE_INT32", coordsys=None
+    )
+    _save(GiftiImage(darrays=[points, triangles], meta=_gifti_meta(surface.hemisphere)), path)
+
+
+def write_image(path: str | Path, image: Image) -> None:
+    """Write a volume as NIfTI, with its affine as qform and sform."""
+    from nibabel import Nifti1Image
+
+    nifti = Nifti1Image(image.data, image.affine)
+    nifti.set_qform(image.affine, code=image.form_codes[0] or 1)
+    nifti.set_sform(image.affine, code=image.form_codes[1] or 1)
+    nifti.header.set_xyzt_units("mm", "sec")
+    _save(nifti, path)
+
+
+def brain_models(grayordinates: Grayordinates) -> Any:
+    """Return the CIFTI-2 brain-model axis (nibabel BrainModelAxis) of a grayordinate axis."""
+    from nibabel.cifti2 import BrainModelAxis
+
+    axis = None
+    for hemisphere, structure in CIFTI_CORTEX.items():
+        part = BrainModelAxis.from_surface(grayordinates.vertices(hemisphere), grayordinates.n_vertices, structure)
+        axis = part if axis is None else axis + part
+    if grayordinates.voxels is not None:
+        voxels = grayordinates.voxels
+        axis += BrainModelAxis(
+            voxels.structure.astype(str), voxel=voxels.ijk, affine=voxels.affine, volume_shape=voxels.shape
+        )
+    return axis
+
+
+def _write_cifti(path: str | Path, data: NDArray[Any], axes: tuple[Any, Any], *, intent: int) -> None:
+    from nibabel.cifti2 import Cifti2Image, Cifti2MetaData
+
+    image = Cifti2Image(data, header=axes)
+    image.nifti_header["intent_code"] = intent
+    sides = facts.load("outputs")["dataset"]["sides"]
+    image.header.matrix.metadata = Cifti2MetaData({"Notice": facts.notice(), "Sides": sides})
+    _save(image, path)
+
+
+def _save(image: Any, path: str | Path) -> None:
+    import nibabel
+
+    with atomic_path(path) as temporary:
+        nibabel.save(image, temporary)
+
+
+def _label_table(network_map: NetworkMap) -> dict[int, tuple[str, tuple[float, float, float, float]]]:
+    table: dict[int, tuple[str, tuple[float, float, float, float]]] = {0: ("???", (1.0, 1.0, 1.0, 0.0))}
+    for name, key, colour in zip(network_map.names, network_map.keys, network_map.colours, strict=True):
+        red, green, blue = (float(channel) for channel in colour)
+        table[int(key)] = (name, (red, green, blue, 1.0))
+    return table
+
+
+def _gifti_meta(hemisphere: Hemisphere, **more: str) -> Any:
+    from nibabel.gifti import GiftiMetaData
+
+    return GiftiMetaData({"AnatomicalStructurePrimary": _GIFTI_CORTEX[hemisphere], "Notice": facts.notice(), **more})
+
+
+def _require_shape(path: str | Path, data: NDArray[Any], shape: tuple[int, int]) -> None:
+    if data.shape != shape:
+        raise OutputError(f"expected values of shape (map, place) = {shape}, found {data.shape}", where=path)
+
+
+def _plain(value: Any) -> Any:
+    """Turn arrays, paths and numbers of numpy into what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (str, bool, int)) else str(value)
+
+
+def _cell(value: Any) -> str:
+    """One table cell; tabs and line ends would break the table and become blanks."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "n/a"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value + 0.0:.6g}"
+    if isinstance(value, (list, tuple)):
+        return _cell("; ".join(str(item) for item in value))
+    return " ".join(str(value).split()) or "n/a"
+
+
+def _claim(path: Path) -> tuple[Path, IO[bytes]]:
+    """Make a locked, empty temporary beside `path`."""
+    while True:
+        temporary = path.with_name(f"{_MARK}{secrets.token_hex(4)}-{path.name}")
+        lock = temporary.open("xb")
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # some network file systems know no locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        if temporary.exists():  # a cleaner may have taken it between the two calls
+            return temporary, lock
+        lock.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
