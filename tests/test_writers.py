@@ -24,16 +24,16 @@ from actionloop.files import (
     OutputFolder,
     atomic_path,
     clear_stale,
+    declared_outputs,
     file_sha256,
     network_rows,
     node_rows,
-    outputs,
     outputs_table,
     provenance,
     shown_path,
-    sidecar,
     site_rows,
     source_dataset,
+    table_sidecar,
     target_rows,
     versions,
     write_dlabel,
@@ -119,15 +119,15 @@ def a_target(rank: int = 1, hemisphere: str = "L") -> Target:
 
 
 def test_names_follow_bids():
-    name = outputs()["dlabel"].name
+    name = declared_outputs()["dlabel"].name
     assert name(PERSON) == "sub-01/func/sub-01_task-rest_space-fsLR_seg-actionloop_den-32k_dseg.dlabel.nii"
     assert name({**PERSON, "ses": "b2", "den": "91k", "run": None}) == (
         "sub-01/ses-b2/func/sub-01_ses-b2_task-rest_space-fsLR_seg-actionloop_den-91k_dseg.dlabel.nii"
     )
-    targets = outputs()["targets"].name({**PERSON, "space": "T1w"})
+    targets = declared_outputs()["targets"].name({**PERSON, "space": "T1w"})
     assert targets == "sub-01/func/sub-01_task-rest_space-T1w_seg-actionloop_targets.tsv"
     order = ["sub", "ses", "task", "run", "hemi", "space", "seg", "den", "stat", "desc"]
-    for output in outputs().values():
+    for output in declared_outputs().values():
         keys = [part.split("-")[0].strip("[_") for part in output.pattern.rsplit("/", 1)[-1].split("_") if "-" in part]
         assert [key for key in order if key in keys] == [key for key in keys if key in order], output.pattern
 
@@ -135,19 +135,19 @@ def test_names_follow_bids():
 @pytest.mark.parametrize("label", ["../../x", "a/b", "a_b", "a-b", "a b", "<script>", ""])
 def test_labels_that_are_not_bids_are_refused(label):
     with pytest.raises(OutputError):
-        outputs()["dlabel"].name({"sub": label})
+        declared_outputs()["dlabel"].name({"sub": label})
 
 
 def test_every_output_is_declared_once_and_recognises_its_own_name():
     entities = {"sub": "01", "ses": "1", "task": "rest", "run": "1", "hemi": "L", "space": "T1w", "desc": "map"}
-    names = {output.key: output.name(entities) for output in outputs().values()}
+    names = {output.key: output.name(entities) for output in declared_outputs().values()}
     assert len(set(names.values())) == len(names)
-    for output in outputs().values():
+    for output in declared_outputs().values():
         assert output.required or output.when
         assert output.matches(names[output.key])
-        assert [other.key for other in outputs().values() if other.matches(names[output.key])] == [output.key]
+        assert [other.key for other in declared_outputs().values() if other.matches(names[output.key])] == [output.key]
         assert not output.matches("other/" + names[output.key])
-    assert [row["file"] for row in outputs_table()] == [output.pattern for output in outputs().values()]
+    assert [row["file"] for row in outputs_table()] == [output.pattern for output in declared_outputs().values()]
 
 
 def test_declared_columns_are_the_written_columns():
@@ -186,7 +186,7 @@ def test_tables_say_the_side_in_words_and_never_mix_sides():
     assert (first["rank"], first["side"], first["x"]) == (1, "right", 40.0)
     assert (second["rank"], second["side"], second["x"]) == (2, "left", -36.0)
     assert second["sites"] == "M1 hand knob 10.0"
-    assert sidecar("targets", frame="T1w")["x"]["Units"] == "mm"
+    assert table_sidecar("targets", frame="T1w")["x"]["Units"] == "mm"
 
 
 # ---- the folder

@@ -1,9 +1,9 @@
 """Reading and writing files, finding them in data sets, and the data resources that are fetched."""
 
-from actionloop.files.outputs import Output, OutputFolder, columns, outputs, outputs_table, source_dataset
+from actionloop.files.outputs import Output, OutputFolder, columns, declared_outputs, outputs_table, source_dataset
 from actionloop.files.provenance import file_sha256, provenance, shown_path, versions
 from actionloop.files.resources import cache_folder, fetch, manifest, require, resource, sha256_of, status, terms
-from actionloop.files.tables import network_rows, node_rows, sidecar, site_rows, target_rows
+from actionloop.files.tables import network_rows, node_rows, site_rows, table_sidecar, target_rows
 from actionloop.files.writing import (
     atomic_path,
     brain_models,
@@ -28,22 +28,22 @@ __all__ = [
     "cache_folder",
     "clear_stale",
     "columns",
+    "declared_outputs",
     "fetch",
     "file_sha256",
     "manifest",
     "network_rows",
     "node_rows",
-    "outputs",
     "outputs_table",
     "provenance",
     "require",
     "resource",
     "sha256_of",
     "shown_path",
-    "sidecar",
     "site_rows",
     "source_dataset",
     "status",
+    "table_sidecar",
     "target_rows",
     "terms",
     "versions",

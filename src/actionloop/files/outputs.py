@@ -86,7 +86,7 @@ class Output:
 
 
 @cache
-def outputs() -> dict[str, Output]:
+def declared_outputs() -> dict[str, Output]:
     """Return every declared output by its key, in the order of data/outputs.toml."""
     declared = facts.load("outputs")
     prefix = declared["defaults"]["prefix"]
@@ -106,7 +106,7 @@ def outputs_table() -> list[dict[str, str]]:
             "format": output.format,
             "written": "always" if output.required else output.when,
         }
-        for output in outputs().values()
+        for output in declared_outputs().values()
     ]
 
 
@@ -157,7 +157,7 @@ class OutputFolder:
 
     def file(self, key: str, entities: Mapping[str, str | None] | None = None) -> Path:
         """Full path of an output."""
-        return self.path / outputs()[key].name(entities or {})
+        return self.path / declared_outputs()[key].name(entities or {})
 
     def has(self, key: str, entities: Mapping[str, str | None] | None = None) -> bool:
         """Tell whether an output is there (it is complete if so)."""
@@ -198,10 +198,14 @@ class OutputFolder:
 
         Per-hemisphere files are looked for on both sides; pictures are not looked for.
         """
-        wanted = keys if keys is not None else [o.key for o in outputs().values() if o.required and o.key != "figure"]
+        wanted = (
+            keys
+            if keys is not None
+            else [o.key for o in declared_outputs().values() if o.required and o.key != "figure"]
+        )
         absent = []
         for key in wanted:
-            per_side = "{hemi}" in outputs()[key].pattern and "hemi" not in entities
+            per_side = "{hemi}" in declared_outputs()[key].pattern and "hemi" not in entities
             sides = [{**entities, "hemi": side} for side in "LR"] if per_side else [entities]
             if not all(self.has(key, side) for side in sides):
                 absent.append(key)
@@ -210,7 +214,7 @@ class OutputFolder:
     def _recognise(self) -> bool:
         if self.path.exists() and not self.path.is_dir():
             raise OutputError("the output path is a file, not a folder", where=self.path, fix="give another OUT")
-        description = self.path / outputs()["description"].pattern
+        description = self.path / declared_outputs()["description"].pattern
         try:
             found = json.loads(description.read_text(encoding="utf-8"))
             return any(entry.get("Name") == GENERATOR for entry in found.get("GeneratedBy", []))
@@ -228,7 +232,7 @@ class OutputFolder:
             )
 
     def _require_no_clash(self) -> None:
-        guarded = [output for output in outputs().values() if not output.keep]
+        guarded = [output for output in declared_outputs().values() if not output.keep]
         for root, folders, names in os.walk(self.path):
             below = Path(root).relative_to(self.path)
             if len(below.parts) >= 4:
@@ -244,7 +248,7 @@ class OutputFolder:
 
     def _describe(self, sources: Sequence[Mapping[str, str]]) -> None:
         declared = facts.load("outputs")["dataset"]
-        known = self.path / outputs()["description"].pattern
+        known = self.path / declared_outputs()["description"].pattern
         earlier: list[Any] = []
         if known.exists():
             earlier = json.loads(known.read_text(encoding="utf-8")).get("SourceDatasets", [])

@@ -119,7 +119,7 @@ def site_rows(sites: Sequence[SiteReading], targets: Sequence[Target] = ()) -> l
     return rows
 
 
-def sidecar(table: str, *, frame: str, **more: Any) -> dict[str, Any]:
+def table_sidecar(table: str, *, frame: str, **more: Any) -> dict[str, Any]:
     """Return the JSON sidecar of a table: notice, sides, frame, meaning and unit of each column.
 
     Parameters
