@@ -1,9 +1,28 @@
 """Reading and writing files, finding them in data sets, and the data resources that are fetched."""
 
+from actionloop.files.cifti import LabelMap, ScalarMaps, read_axis, read_cifti_scalar, read_cifti_series, read_label_map
+from actionloop.files.names import network_colour, network_name
+from actionloop.files.opening import side_in_name
 from actionloop.files.outputs import Output, OutputFolder, columns, declared_outputs, outputs_table, source_dataset
+from actionloop.files.priors import align, align_prior, read_network_map, read_prior, template_probability
 from actionloop.files.provenance import file_sha256, provenance, shown_path, versions
-from actionloop.files.resources import cache_folder, fetch, manifest, require, resource, sha256_of, status, terms
+from actionloop.files.resources import cache_folder, fetch, manifest, require, resource, status, terms
+from actionloop.files.surfaces import MESH_NAMES, read_mesh_scalar, read_surface, read_surface_series
 from actionloop.files.tables import network_rows, node_rows, site_rows, table_sidecar, target_rows
+from actionloop.files.templates import (
+    MNI_FRAME,
+    Lemon,
+    atlas,
+    fsaverage_pial,
+    fsaverage_sphere,
+    read_lemon,
+    schaefer_fc,
+    standard_grayordinates_91k,
+    template_anatomy,
+    template_grayordinates,
+    template_image,
+)
+from actionloop.files.volumes import header_sha256, read_image
 from actionloop.files.writing import (
     atomic_path,
     brain_models,
@@ -21,8 +40,16 @@ from actionloop.files.writing import (
 )
 
 __all__ = [
+    "MESH_NAMES",
+    "MNI_FRAME",
+    "LabelMap",
+    "Lemon",
     "Output",
     "OutputFolder",
+    "ScalarMaps",
+    "align",
+    "align_prior",
+    "atlas",
     "atomic_path",
     "brain_models",
     "cache_folder",
@@ -31,20 +58,42 @@ __all__ = [
     "declared_outputs",
     "fetch",
     "file_sha256",
+    "fsaverage_pial",
+    "fsaverage_sphere",
+    "header_sha256",
     "manifest",
+    "network_colour",
+    "network_name",
     "network_rows",
     "node_rows",
     "outputs_table",
     "provenance",
+    "read_axis",
+    "read_cifti_scalar",
+    "read_cifti_series",
+    "read_image",
+    "read_label_map",
+    "read_lemon",
+    "read_mesh_scalar",
+    "read_network_map",
+    "read_prior",
+    "read_surface",
+    "read_surface_series",
     "require",
     "resource",
-    "sha256_of",
+    "schaefer_fc",
     "shown_path",
+    "side_in_name",
     "site_rows",
     "source_dataset",
+    "standard_grayordinates_91k",
     "status",
     "table_sidecar",
     "target_rows",
+    "template_anatomy",
+    "template_grayordinates",
+    "template_image",
+    "template_probability",
     "terms",
     "versions",
     "write_dlabel",

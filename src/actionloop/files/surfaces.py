@@ -262,7 +262,8 @@ def _to_scanner(vertices: FloatArray, image: Any, points: Any) -> FloatArray:
         offset = [float(notes.get(f"VolGeomC_{axis}", 0)) for axis in "RAS"]
     except ValueError:
         return vertices
-    return vertices + np.array(offset)
+    shifted: FloatArray = vertices + np.array(offset)
+    return shifted
 
 
 def _structure(image: Any) -> str:
@@ -280,6 +281,6 @@ def _read_freesurfer_surface(path: Path) -> tuple[FloatArray, IntArray]:
         if len(vertices) == 0 or len(faces) == 0:
             raise InputError("the surface is empty", where=path)
     # Without a valid volume geometry (or with real-RAS coordinates) nibabel gives none, and nothing is added.
-    if str(notes.get("valid", "")).startswith("1") and "cras" in notes:
-        vertices = vertices + np.asarray(notes["cras"], dtype=np.float64)
-    return np.asarray(vertices, dtype=np.float64), np.asarray(faces).astype(np.int64)
+    valid = str(notes.get("valid", "")).startswith("1") and "cras" in notes
+    offset = np.asarray(notes["cras"], dtype=np.float64) if valid else np.zeros(3)
+    return np.asarray(vertices, dtype=np.float64) + offset, np.asarray(faces).astype(np.int64)

@@ -1,0 +1,142 @@
+"""Network templates in MATLAB files, old (scipy) and version 7.3 (h5py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actionloop.errors import InputError, PriorError
+from actionloop.files.opening import reading
+from actionloop.files.templates import template_grayordinates
+from actionloop.types import FSLR32K_VERTICES, FloatArray, Grayordinates
+
+# Variables as the makers name them: WashU templates, DCAN seed maps, Lynch's structure Priors.
+_TEMPLATES = ("templates", "seed_matrix", "FC")
+_IDS = ("IDs", "ids")
+_NAMES = ("IDNames", "NetworkLabels", "network_names")
+_SPATIAL = "Spatial"
+_CORTEX_ROWS, _ALL_ROWS = 59_412, 91_282
+
+
+class Templates(NamedTuple):
+    """Templates and optional spatial probabilities, (network, row); `names` None where the file states none."""
+
+    templates: FloatArray
+    keys: list[int]
+    names: list[str] | None
+    spatial: FloatArray | None
+    grayordinates: Grayordinates
+
+
+def read_templates(path: Path) -> Templates:
+    """Read WashU templates ('templates', 'IDs', names in <file>Names.mat beside it), a DCAN 'seed_matrix' or a struct 'Priors'.
+
+    A .mat holds no axis: 59,412 rows are taken as the standard cortex, 91,282 as the standard grayordinates (whose
+    cortex is kept), 64,984 as both full meshes. IDs are MATLAB positions in the list of names: ID 5 is the fifth.
+
+    Raises
+    ------
+    InputError
+        Damaged or not a MATLAB file.
+    PriorError
+        No templates inside, rows that fit no axis, or names that do not fit the IDs.
+    """
+    variables = _read(path)
+    name = next((key for key in _TEMPLATES if _is_matrix(variables.get(key))), None)
+    if name is None:
+        raise PriorError(
+            f"expected connectivity templates ({' or '.join(_TEMPLATES)}), found {', '.join(variables) or 'nothing'}",
+            where=path,
+        )
+    templates, grayordinates = _on_cortex(variables[name], path)
+    n_networks = len(templates)
+    ids = next((variables[key] for key in _IDS if key in variables), None)
+    keys = list(range(1, n_networks + 1)) if ids is None else [round(float(value)) for value in np.ravel(ids)]
+    if len(keys) != n_networks or min(keys) < 1 or len(set(keys)) != n_networks:
+        raise PriorError(f"{len(keys)} network IDs do not fit {n_networks} templates", where=path)
+    spatial = None
+    if _is_matrix(variables.get(_SPATIAL)):
+        spatial, _ = _on_cortex(variables[_SPATIAL], path)
+        spatial = np.clip(np.nan_to_num(spatial), 0, None) if spatial.shape == templates.shape else None
+    return Templates(templates, keys, _find_names(variables, path, keys), spatial, grayordinates)
+
+
+def _find_names(variables: dict[str, Any], path: Path, keys: list[int]) -> list[str] | None:
+    candidates = [path.with_name(f"{stem}Names.mat") for stem in (path.stem, path.stem.removesuffix("s"))]
+    beside = next((candidate for candidate in candidates if candidate.is_file()), None)
+    stored = next((variables[key] for key in _NAMES if key in variables), None)
+    if stored is None and beside is not None:
+        path, others = beside, _read(beside)
+        stored = next((others[key] for key in _NAMES if key in others), None)
+    if stored is None:
+        return None
+    names = [str(np.ravel(item)[0]) if np.size(item) else "" for item in np.ravel(stored)]
+    if max(keys) > len(names):
+        raise PriorError(f"network ID {max(keys)} has no name ({len(names)} names)", where=path)
+    return [names[key - 1] for key in keys]
+
+
+def _is_matrix(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype.kind in "fiu" and min(value.shape) > 1
+
+
+def _on_cortex(values: NDArray[Any], path: Path) -> tuple[FloatArray, Grayordinates]:
+    rows = values if values.shape[0] < values.shape[1] else values.T
+    standard = template_grayordinates()
+    n_rows = rows.shape[1]
+    if n_rows in (_CORTEX_ROWS, _ALL_ROWS):
+        rows = rows[:, :_CORTEX_ROWS]
+    elif n_rows == 2 * FSLR32K_VERTICES:
+        rows = standard.from_mesh(rows[:, :FSLR32K_VERTICES], rows[:, FSLR32K_VERTICES:])
+    else:
+        raise PriorError(
+            f"templates have {n_rows:,} rows; expected {_CORTEX_ROWS:,}, {2 * FSLR32K_VERTICES:,} or {_ALL_ROWS:,}",
+            where=path,
+        )
+    return np.ascontiguousarray(rows, dtype=np.float32), standard
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import scipy.io
+
+    with reading(path, "MATLAB (.mat)"):
+        try:
+            raw = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=False)
+        except NotImplementedError:
+            return _read_v73(path)
+    variables = {key: value for key, value in raw.items() if not key.startswith("__")}
+    for value in list(variables.values()):
+        struct = value.flat[0] if isinstance(value, np.ndarray) and value.size == 1 and value.dtype == object else None
+        for field in getattr(struct, "_fieldnames", []):
+            variables.setdefault(field, getattr(struct, field))
+    return variables
+
+
+def _read_v73(path: Path) -> dict[str, Any]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise InputError(
+            "this is a MATLAB 7.3 file; reading it needs h5py",
+            where=path,
+            fix="pip install h5py, or save it in MATLAB with save -v7",
+        ) from error
+
+    def text(reference: Any, file: Any) -> str:
+        return "".join(chr(code) for code in np.ravel(file[reference]))
+
+    variables: dict[str, Any] = {}
+    with h5py.File(path) as file:
+
+        def collect(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset) and not name.startswith("#refs#"):
+                value = item[()]
+                if value.dtype == object:
+                    value = np.array([text(reference, file) for reference in np.ravel(value)], dtype=object)
+                variables.setdefault(name.rsplit("/", 1)[-1], value)
+
+        file.visititems(collect)
+    return variables
