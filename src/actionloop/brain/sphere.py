@@ -256,15 +256,15 @@ def _closest_on_edges(corner: FloatArray, point: FloatArray) -> FloatArray:
 def _adaptive(forward: Any, reverse: Any, *, source_area: FloatArray, target_area: FloatArray) -> sparse.csr_array[Any]:
     """Choose, per target vertex, forward or transposed reverse weights, then weight by area.
 
-    forward is (target, source), reverse (source, target). Turned round, the reverse weights gather every source
-    vertex near a target vertex; where that set holds all source vertices that the forward weights use, the source is
-    the denser mesh there. Every source vertex then hands out its own area in proportion to these weights times
-    the target areas.
+    forward is (target, source), reverse (source, target). Turned round, the reverse weights gather the source
+    vertices whose data would go to a target vertex. Where they hold a vertex that the forward weights miss, the
+    source is the denser mesh and they are used. Every source vertex then hands out its own area in proportion to
+    the chosen weights times the target areas.
     """
     gathered = sparse.csr_array(reverse.T)
-    used = (forward > 0).astype(np.int32)
-    covered = np.asarray(used.multiply((gathered > 0).astype(np.int32)).sum(axis=1)).ravel()
-    use_gathered = (covered == np.diff(sparse.csr_array(used).indptr)).astype(np.float64)
+    in_both = (forward > 0).astype(np.int32).multiply((gathered > 0).astype(np.int32))
+    missed = np.diff(gathered.indptr) > np.asarray(in_both.sum(axis=1)).ravel()
+    use_gathered = missed.astype(np.float64)
     chosen = sparse.diags_array(use_gathered) @ gathered + sparse.diags_array(1 - use_gathered) @ forward
     chosen = sparse.diags_array(target_area) @ chosen
     total = np.asarray(chosen.sum(axis=0)).ravel()

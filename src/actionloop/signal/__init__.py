@@ -1,1 +1,32 @@
-"""TODO."""
+"""Time series: standardise, join, clean, regress, split and correlate."""
+
+from actionloop.signal.clean import Cleaning, clean, framewise_displacement, motion24, plain_cleaning
+from actionloop.signal.connect import correlate, network_fc
+from actionloop.signal.regress import regress
+from actionloop.signal.series import (
+    concatenate,
+    global_signal,
+    halves,
+    select_frames,
+    standardise,
+    usable,
+    valid_rows,
+)
+
+__all__ = [
+    "Cleaning",
+    "clean",
+    "concatenate",
+    "correlate",
+    "framewise_displacement",
+    "global_signal",
+    "halves",
+    "motion24",
+    "network_fc",
+    "plain_cleaning",
+    "regress",
+    "select_frames",
+    "standardise",
+    "usable",
+    "valid_rows",
+]
