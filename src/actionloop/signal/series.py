@@ -49,7 +49,7 @@ def standardise(series: Timeseries) -> Timeseries:
     Timeseries
         float32; constant grayordinates become zero.
     """
-    out = np.zeros(series.data.shape, dtype=np.float32)
+    out: FloatArray = np.zeros(series.data.shape, dtype=np.float32)
     varies = valid_rows(series)
     for part in blocks(out.shape[1]):
         block = series.data[:, part].astype(np.float64)
