@@ -90,11 +90,11 @@ def load(path: str | Path, expected: str) -> Any:
 
     path = check_file(path)
     with reading(path, expected):
-        return nibabel.load(path)
+        return nibabel.load(path, mmap=False)
 
 
 def values(image: Any, path: Path, expected: str, *, dtype: DTypeLike | None = None) -> NDArray[Any]:
-    """Read an image's data into one new array.
+    """Read an image's data into one array.
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ def values(image: Any, path: Path, expected: str, *, dtype: DTypeLike | None = N
         The file ends too early or is damaged.
     """
     with reading(path, expected):
-        # np.array copies out of the memory map once, so that the file may change or vanish afterwards.
-        return np.array(image.dataobj, dtype=dtype)
+        # Opened without a memory map, so this reads into memory once and no longer depends on the file.
+        return np.asarray(image.dataobj, dtype=dtype)
 
 
 def side_in_name(path: str | Path) -> Hemisphere | None:
