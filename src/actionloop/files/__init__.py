@@ -1,12 +1,18 @@
 """Reading and writing files, finding them in data sets, and the data resources that are fetched."""
 
+from actionloop.files.bare import bare_person
 from actionloop.files.cifti import LabelMap, ScalarMaps, read_axis, read_cifti_scalar, read_cifti_series, read_label_map
+from actionloop.files.confounds import Confounds, motion_parameters, read_confounds, require_frames
+from actionloop.files.layouts import detect_layout, find_person, list_people
+from actionloop.files.masks import keep_frames, read_outliers
 from actionloop.files.names import network_colour, network_name
 from actionloop.files.opening import side_in_name
 from actionloop.files.outputs import Output, OutputFolder, columns, declared_outputs, outputs_table, source_dataset
+from actionloop.files.person import Layout, PersonFiles, RunFiles, SurfaceFiles
 from actionloop.files.priors import align, align_prior, read_network_map, read_prior, template_probability
 from actionloop.files.provenance import file_sha256, provenance, shown_path, versions
 from actionloop.files.resources import cache_folder, fetch, manifest, require, resource, status, terms
+from actionloop.files.selection import Selection, read_bids_filter
 from actionloop.files.surfaces import MESH_NAMES, read_mesh_scalar, read_surface, read_surface_series
 from actionloop.files.tables import network_rows, node_rows, site_rows, table_sidecar, target_rows
 from actionloop.files.templates import (
@@ -42,26 +48,38 @@ from actionloop.files.writing import (
 __all__ = [
     "MESH_NAMES",
     "MNI_FRAME",
+    "Confounds",
     "LabelMap",
+    "Layout",
     "Lemon",
     "Output",
     "OutputFolder",
+    "PersonFiles",
+    "RunFiles",
     "ScalarMaps",
+    "Selection",
+    "SurfaceFiles",
     "align",
     "align_prior",
     "atlas",
     "atomic_path",
+    "bare_person",
     "brain_models",
     "cache_folder",
     "clear_stale",
     "columns",
     "declared_outputs",
+    "detect_layout",
     "fetch",
     "file_sha256",
+    "find_person",
     "fsaverage_pial",
     "fsaverage_sphere",
     "header_sha256",
+    "keep_frames",
+    "list_people",
     "manifest",
+    "motion_parameters",
     "network_colour",
     "network_name",
     "network_rows",
@@ -69,17 +87,21 @@ __all__ = [
     "outputs_table",
     "provenance",
     "read_axis",
+    "read_bids_filter",
     "read_cifti_scalar",
     "read_cifti_series",
+    "read_confounds",
     "read_image",
     "read_label_map",
     "read_lemon",
     "read_mesh_scalar",
     "read_network_map",
+    "read_outliers",
     "read_prior",
     "read_surface",
     "read_surface_series",
     "require",
+    "require_frames",
     "resource",
     "schaefer_fc",
     "shown_path",
