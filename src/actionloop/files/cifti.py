@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionloop.errors import GeometryError, InputError, SignalError
-from actionloop.files.opening import load, values
+from actionloop.files.opening import load, reading, values
 from actionloop.types import FSLR32K_VERTICES, FloatArray, Grayordinates, IntArray, Timeseries, Voxels
 
 _LEFT = "CIFTI_STRUCTURE_CORTEX_LEFT"
@@ -24,6 +24,7 @@ _OTHER_MESHES = {
 }
 # Shorter than any scanner samples: what is left when milliseconds were taken for seconds once too often.
 _SHORTEST_TR_S = 0.05
+_CIFTI_EXTENSION = 32  # code of the CIFTI header among NIfTI's extensions
 
 
 class LabelMap(NamedTuple):
@@ -205,17 +206,18 @@ def read_axis(axis: Any, *, where: str | Path | None = None) -> tuple[Grayordina
 
 def _open(path: Path, expected: str) -> Any:
     image = load(path, expected)
-    if type(image).__name__ != "Cifti2Image":
-        extensions = getattr(getattr(image, "header", None), "extensions", [])
-        if any(extension.get_code() == 32 for extension in extensions):
-            raise InputError(
-                "this is a CIFTI-1 file; CIFTI-2 is needed",
-                where=path,
-                fix="convert it: wb_command -file-convert -cifti-version-convert IN 2 OUT",
-            )
+    if type(image).__name__ == "Cifti2Image":
+        return image
+    extensions = getattr(getattr(image, "header", None), "extensions", [])
+    if not any(extension.get_code() == _CIFTI_EXTENSION for extension in extensions):
         kind = "a GIFTI file" if type(image).__name__ == "GiftiImage" else "an image of voxels"
         raise InputError(f"expected a {expected} file, found {kind}", where=path)
-    return image
+    # nibabel takes a compressed CIFTI file for plain NIfTI.
+    from nibabel.cifti2 import Cifti2Image
+    from nibabel.fileholders import FileHolder
+
+    with reading(path, expected):
+        return Cifti2Image.from_file_map({key: FileHolder(str(path)) for key in ("header", "image")}, mmap=False)
 
 
 def _axes(image: Any, path: Path) -> tuple[Any, Any]:

@@ -32,9 +32,10 @@ class Templates(NamedTuple):
 
 
 def read_templates(path: Path) -> Templates:
-    """Read WashU templates ('templates', 'IDs', names in <file>Names.mat beside it), a DCAN 'seed_matrix' or a struct 'Priors'.
+    """Read connectivity templates from a MATLAB file.
 
-    A .mat holds no axis: 59,412 rows are taken as the standard cortex, 91,282 as the standard grayordinates (whose
+    Known are WashU's ('templates', 'IDs'; names in a file networkTemplateNames.mat beside networkTemplates.mat), DCAN's
+    ('seed_matrix', without names) and a struct 'Priors' (FC, Spatial, NetworkLabels). A .mat holds no axis: 59,412 rows are taken as the standard cortex, 91,282 as the standard grayordinates (whose
     cortex is kept), 64,984 as both full meshes. IDs are MATLAB positions in the list of names: ID 5 is the fifth.
 
     Raises
@@ -103,16 +104,22 @@ def _read(path: Path) -> dict[str, Any]:
     import scipy.io
 
     with reading(path, "MATLAB (.mat)"):
-        try:
-            raw = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=False)
-        except NotImplementedError:
+        if _is_hdf5(path):
             return _read_v73(path)
+        raw = scipy.io.loadmat(path, struct_as_record=False, squeeze_me=False)
     variables = {key: value for key, value in raw.items() if not key.startswith("__")}
     for value in list(variables.values()):
         struct = value.flat[0] if isinstance(value, np.ndarray) and value.size == 1 and value.dtype == object else None
         for field in getattr(struct, "_fieldnames", []):
             variables.setdefault(field, getattr(struct, field))
     return variables
+
+
+def _is_hdf5(path: Path) -> bool:
+    # MATLAB puts 512 bytes of its own before the HDF5 part; other writers put none.
+    with path.open("rb") as stream:
+        start = stream.read(516)
+    return b"\x89HDF" in (start[:4], start[512:516])
 
 
 def _read_v73(path: Path) -> dict[str, Any]:

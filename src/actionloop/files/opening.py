@@ -168,7 +168,9 @@ def _is_cifti1(path: Path) -> bool:
 
 
 def _truncated(path: Path) -> InputError:
-    return InputError("the file ends too early (truncated)", where=path, fix="copy or make it again, completely")
+    return InputError(
+        "the file is truncated (ends too early) or damaged", where=path, fix="copy or make it again, completely"
+    )
 
 
 def _looks_truncated(path: Path, error: BaseException) -> bool:
