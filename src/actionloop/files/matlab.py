@@ -35,7 +35,9 @@ def read_templates(path: Path) -> Templates:
     """Read connectivity templates from a MATLAB file.
 
     Known are WashU's ('templates', 'IDs'; names in a file networkTemplateNames.mat beside networkTemplates.mat), DCAN's
-    ('seed_matrix', without names) and a struct 'Priors' (FC, Spatial, NetworkLabels). A .mat holds no axis: 59,412 rows are taken as the standard cortex, 91,282 as the standard grayordinates (whose
+    ('seed_matrix', without names) and a struct 'Priors' (FC, Spatial, NetworkLabels).
+
+    A .mat holds no axis: 59,412 rows are taken as the standard cortex, 91,282 as the standard grayordinates (whose
     cortex is kept), 64,984 as both full meshes. IDs are MATLAB positions in the list of names: ID 5 is the fifth.
 
     Raises
