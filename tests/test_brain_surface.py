@@ -333,11 +333,11 @@ def test_smoothing_a_point_on_a_sheet_gives_the_gaussian_of_that_width() -> None
     squared = ((surface.vertices - surface.vertices[centre]) ** 2).sum(axis=1)
     area = vertex_areas(surface)
     expected = area[centre] * np.exp(-squared / (2 * sigma2)) / (2 * np.pi * sigma2)
-    assert np.abs(found - expected).max() < 0.01 * expected.max()
+    assert np.abs(found - expected).max() < 0.02 * expected.max()
     assert (found * area * squared).sum() / (2 * area[centre]) == pytest.approx(sigma2, rel=0.01)
 
 
-@few
+@settings(max_examples=5, deadline=None)
 @given(seeds, st.floats(0.5, 30))
 def test_smoothing_matches_the_dense_matrix_exponential(seed: int, fwhm: float) -> None:
     surface, rng = potato(seed), np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from actionloop.brain.surface import adjacency
 from actionloop.errors import EmptyRegionError, GeometryError
-from actionloop.types import FloatArray, IntArray, Surface
+from actionloop.types import BoolArray, FloatArray, IntArray, Surface
 
 
 class Geodesic:
@@ -41,7 +41,8 @@ class Geodesic:
         self._faces = np.ascontiguousarray(self._compact[surface.faces], dtype=np.int64)
         _, self._component = connected_components(adjacency(self._faces, len(self._used)), directed=False)
         self._heat: Any = None
-        self._exact: Any = None
+        corner = self._points[self._faces]
+        self._longest_edge = float(np.linalg.norm(corner - np.roll(corner, 1, axis=1), axis=2).max())
 
     def from_vertices(self, sources: IntArray | int, *, exact: bool = False) -> FloatArray:
         """Distance of every vertex from the nearest of some vertices.
@@ -69,8 +70,8 @@ class Geodesic:
         start = self._compact[vertices]
         start = start[start >= 0]
         if start.size:
-            raw = self._exact_from(start, None) if exact else self._heat_from(start)
             reached = np.isin(self._component, self._component[start])
+            raw = self._exact_from(start, reached) if exact else self._heat_from(start)
             distance[self._used[reached]] = np.maximum(raw[reached], 0)
         distance[vertices] = 0
         return distance
@@ -94,9 +95,10 @@ class Geodesic:
         start = self._compact[vertices]
         if start[0] < 0:
             return vertices
-        # The solver stops at a front that may lie just inside the limit; the spare width makes the rim certain.
-        raw = self._exact_from(start, radius_mm * 1.05 + 1.0)
-        members = self._used[(raw <= radius_mm) & (self._component == self._component[start[0]])]
+        # A path no longer than the radius stays in the ball of that radius, and in the faces that meet the ball.
+        straight = np.linalg.norm(self._points - self._points[start[0]], axis=1)
+        near = (straight <= radius_mm + self._longest_edge) & (self._component == self._component[start[0]])
+        members = self._used[self._exact_from(start, near) <= radius_mm]
         return np.union1d(members, vertices)
 
     def _checked(self, sources: IntArray | int) -> NDArray[np.int64]:
@@ -116,11 +118,24 @@ class Geodesic:
             self._heat = potpourri3d.MeshHeatMethodDistanceSolver(self._points, self._faces)
         return np.asarray(self._heat.compute_distance_multisource([int(v) for v in start]), dtype=np.float64)
 
-    def _exact_from(self, start: IntArray, limit_mm: float | None) -> FloatArray:
-        if self._exact is None:
-            import pygeodesic.geodesic
+    def _exact_from(self, start: IntArray, inside: BoolArray) -> FloatArray:
+        """Exact distances along the faces that touch `inside`; infinite elsewhere.
 
-            self._exact = pygeodesic.geodesic.PyGeodesicAlgorithmExact(self._points, self._faces.astype(np.int32))
-        options = {} if limit_mm is None else {"max_distance": float(limit_mm)}
-        distance, _ = self._exact.geodesicDistances(start.astype(np.int32), None, **options)
-        return np.asarray(distance, dtype=np.float64)
+        The solver must see nothing that the sources do not reach: what it says of the rest is not defined.
+        """
+        import pygeodesic.geodesic
+
+        faces = self._faces[inside[self._faces].any(axis=1)]
+        kept = np.unique(faces)
+        compact = np.full(len(self._points), -1, dtype=np.int64)
+        compact[kept] = np.arange(len(kept))
+        _, component = connected_components(adjacency(compact[faces], len(kept)), directed=False)
+        reached = np.isin(component, component[compact[start]])
+        faces = faces[reached[compact[faces[:, 0]]]]
+        kept = kept[reached]
+        compact[kept] = np.arange(len(kept))
+        solver = pygeodesic.geodesic.PyGeodesicAlgorithmExact(self._points[kept], compact[faces].astype(np.int32))
+        found, _ = solver.geodesicDistances(compact[start].astype(np.int32), None)
+        distance = np.full(len(self._points), np.inf)
+        distance[kept] = found
+        return distance

@@ -29,7 +29,7 @@ def sphere_triangles(vertices: FloatArray) -> IntArray:
     Parameters
     ----------
     vertices : (vertex, 3) float ndarray
-        Points around the origin; radii may differ.
+        Points around the origin, radii equal within a factor of 2.
 
     Returns
     -------
@@ -43,17 +43,18 @@ def sphere_triangles(vertices: FloatArray) -> IntArray:
     """
     points = _unit(np.asarray(vertices), "the points")
     try:
-        faces = ConvexHull(points).simplices.astype(np.int64)
+        hull = ConvexHull(points)
     except (QhullError, ValueError) as error:
         raise GeometryError(f"these {len(points)} points cannot be triangulated on a sphere") from error
+    if hull.equations[:, 3].max() >= 0:
+        raise GeometryError("the points do not surround the origin", fix="give the vertices of a sphere centred on it")
+    faces = hull.simplices.astype(np.int64)
     if len(np.unique(faces)) != len(points) or len(faces) != 2 * len(points) - 4:
         raise GeometryError(
             f"{len(points)} points gave {len(faces)} triangles over {len(np.unique(faces))} of them; some coincide"
         )
     corner = points[faces]
     outward = np.einsum("fi,fi->f", np.cross(corner[:, 1], corner[:, 2]), corner[:, 0])
-    if (outward == 0).any() or len(points) < 4:
-        raise GeometryError("the points do not surround the origin")
     faces[outward < 0] = faces[outward < 0][:, [0, 2, 1]]
     first = np.argmin(faces, axis=1)
     faces = np.take_along_axis(faces, (first[:, None] + np.arange(3)) % 3, axis=1)
