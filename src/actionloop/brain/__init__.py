@@ -1,6 +1,8 @@
 """Geometry of one head in mm: surfaces, resampling between meshes, distances, smoothing, scalp."""
 
+from actionloop.brain.fit import FitReport, require_cover, surfaces_fit_image
 from actionloop.brain.geodesic import Geodesic
+from actionloop.brain.scalp import Scalp, find_scalp, inside_head
 from actionloop.brain.smooth import smooth
 from actionloop.brain.sphere import apply_weights, sphere_triangles, sphere_weights
 from actionloop.brain.sulc import oriented_sulc, sulcal_depth
@@ -14,17 +16,23 @@ from actionloop.brain.surface import (
 )
 
 __all__ = [
+    "FitReport",
     "Geodesic",
+    "Scalp",
     "adjacency",
     "apply_weights",
     "connected_pieces",
+    "find_scalp",
+    "inside_head",
     "oriented_sulc",
     "piece_centre",
     "require_consistent_hemispheres",
+    "require_cover",
     "smooth",
     "sphere_triangles",
     "sphere_weights",
     "sulcal_depth",
+    "surfaces_fit_image",
     "vertex_areas",
     "vertex_normals",
 ]
