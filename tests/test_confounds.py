@@ -14,8 +14,9 @@ from actionloop.files import keep_frames, motion_parameters, read_confounds, rea
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 DCAN = DATA / "parcellated_rest" / "dcan_ptseries" / "power_2014_FD_only.mat"
+STEADY = "non_steady_state_outlier00"
 MOTION = "trans_x\ttrans_y\ttrans_z\trot_x\trot_y\trot_z"
-FMRIPREP = f"""global_signal\tglobal_signal_derivative1\tstd_dvars\tframewise_displacement\t{MOTION}\tcsf\tnon_steady_state_outlier00
+FMRIPREP = f"""global_signal\tglobal_signal_derivative1\tstd_dvars\tframewise_displacement\t{MOTION}\tcsf\t{STEADY}
 491.6\tn/a\tn/a\tn/a\t0.0\t0.0\t0.0\t-0.0002\t-0.0\t0.0\tn/a\t1.0
 489.4\t-2.2\t1.17\t0.072\t0.0\t0.02\t0.046\t-0.0003\t-0.0\t0.0\t3.0\t0.0
 488.0\t-1.4\t1.08\t0.033\t0.0\t0.0\t0.045\t0.0\t-0.0\t0.0\tn/a\t0.0
@@ -47,9 +48,9 @@ def test_missing_values_matter_only_where_they_are_needed(tmp_path: Path) -> Non
     table = read_confounds(write(tmp_path, FMRIPREP))
     assert np.isnan(table.values).sum() == 5
     # n/a at the first frame of a column that is no difference, and a later one.
-    with pytest.raises(InputError, match="column csf has no number at frame 1 .2 such cells"):
+    with pytest.raises(InputError, match=r"column csf has no number at frame 1 .2 such cells"):
         table.columns(["csf"])
-    with pytest.raises(InputError, match="no column white_matter .it has global_signal"):
+    with pytest.raises(InputError, match=r"no column white_matter .it has global_signal"):
         table.columns(["white_matter"])
     with pytest.raises(InputError, match="csf"):
         table.everything()
@@ -133,7 +134,7 @@ def test_table_without_motion(tmp_path: Path) -> None:
 def test_length_mismatch_names_both(tmp_path: Path) -> None:
     table = read_confounds(write(tmp_path, FMRIPREP))
     require_frames(table, 3, series="x.dtseries.nii")
-    with pytest.raises(InputError, match="x.dtseries.nii has 4 frames, its table sub-01_.*timeseries.tsv has 3 rows"):
+    with pytest.raises(InputError, match=r"x.dtseries.nii has 4 frames, its table sub-01_.*timeseries.tsv has 3 rows"):
         require_frames(table, 4, series="x.dtseries.nii")
 
 
@@ -176,8 +177,11 @@ def test_censored_and_interpolated_series(tmp_path: Path) -> None:
     np.testing.assert_array_equal(keep, [True, False, True, True, False])
     keep, already = keep_frames(path, n_frames=3, series="s.dtseries.nii")
     assert already and keep.all() and len(keep) == 3
-    with pytest.raises(InputError, match="s.dtseries.nii has 4 frames; its mask has 5, of which 3 are kept"):
+    with pytest.raises(InputError, match=r"s.dtseries.nii has 4 frames; its mask has 5, of which 3 are kept"):
         keep_frames(path, n_frames=4, series="s.dtseries.nii")
+    for n_frames in (2, 6):
+        with pytest.raises(InputError, match=f"has {n_frames} frames"):
+            keep_frames(path, n_frames=n_frames, series="s.dtseries.nii")
 
 
 def put_dcan(path: Path) -> Path:
@@ -192,7 +196,7 @@ def test_dcan_masks_by_threshold(tmp_path: Path) -> None:
     path = put_dcan(tmp_path / "FD.mat")
     np.testing.assert_array_equal(read_outliers(path, fd_threshold_mm=0.2), [True, True, False, True])
     np.testing.assert_array_equal(read_outliers(path, fd_threshold_mm=0.1), [False, True, False, True])
-    with pytest.raises(InputError, match="0 to 0.2 mm; 0.15 mm is not among them"):
+    with pytest.raises(InputError, match=r"0 to 0.2 mm; 0.15 mm is not among them"):
         read_outliers(path, fd_threshold_mm=0.15)
     with pytest.raises(InputError, match="no threshold was named"):
         read_outliers(path)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from actionloop.files.bids import BidsFile, data_folders, files_in
+from actionloop.files.bids import BidsFile, data_folders, files_in, same_label
 from actionloop.files.meshes import Assembled, assemble
 from actionloop.files.person import AnatomyFiles, SurfaceSpace
 from actionloop.files.selection import Selection, filter_allows
@@ -48,12 +48,8 @@ def _worth(each: AnatomyFiles) -> tuple[bool, bool, bool]:
 
 def _anat_folders(person: Path, selection: Selection) -> list[Path]:
     folders = data_folders(person, "anat")
-    wanted = [
-        f
-        for f in folders
-        if f.parent == person or not selection.sessions or f.parent.name.removeprefix("ses-") in selection.sessions
-    ]
-    return wanted or folders
+    wanted = [f for f in folders if any(same_label(s, f.parent.name.removeprefix("ses-")) for s in selection.sessions)]
+    return [f for f in folders if f.parent == person or f in wanted] if wanted else folders
 
 
 def _anatomy_of(folder: Path, selection: Selection, space: SurfaceSpace) -> AnatomyFiles:

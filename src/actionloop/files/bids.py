@@ -118,6 +118,11 @@ def listed(folder: Path) -> list[Path]:
     return sorted(entries, key=lambda entry: natural_key(entry.name))
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether a file is there, or at least a link to it (whose content may have to be fetched)."""
+    return path.is_file() or path.is_symlink()
+
+
 def files_in(folders: Iterable[Path]) -> list[BidsFile]:
     """Files of several folders (not of their subfolders), names taken apart."""
     return [parse_name(entry) for folder in folders for entry in listed(folder) if not entry.is_dir()]
@@ -140,6 +145,24 @@ def beside(
     """Find the file of one run with one of the suffixes (earlier ones preferred), the plainest name first."""
     found = [f for f in files if f.suffix in suffixes and f.extension == extension and f.run == run_entities(run)]
     return min(found, key=lambda f: (suffixes.index(f.suffix), len(f.entities), f.path.name), default=None)
+
+
+def require_distinct(series: Iterable[BidsFile]) -> None:
+    """Refuse two series of the same run: one measurement would count twice.
+
+    Raises
+    ------
+    InputError
+    """
+    seen: dict[tuple[tuple[str, str], ...], BidsFile] = {}
+    for each in series:
+        first = seen.setdefault(tuple(each.run.items()), each)
+        if first is not each:
+            raise InputError(
+                f"two series claim the same run: {first.path.name} and {each.path.name}",
+                where=each.path.parent,
+                fix="keep one of them in the folder, or name the files with --bold",
+            )
 
 
 def is_combined(run: Mapping[str, str], others: Iterable[Mapping[str, str]]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actionloop.errors import InputError
 from actionloop.files.anatomy import find_anatomy
-from actionloop.files.bids import BidsFile, beside, data_folders, files_in, in_words, run_name
+from actionloop.files.bids import BidsFile, beside, data_folders, files_in, in_words, require_distinct, run_name
 from actionloop.files.person import PersonFiles, RunFiles
 from actionloop.files.selection import Selection, choose_runs
 from actionloop.files.sidecar import repetition_time
@@ -39,6 +39,7 @@ def find_fmriprep(derivatives: Path, person: Path, selection: Selection) -> Pers
     series = [
         f for f in files if is_cifti_bold(f) and f.get("density") in _GRID_NAMES and f.get("desc") in (None, "preproc")
     ]
+    require_distinct(series)
     if series:
         indices, notes = choose_runs([f.run for f in series], selection, where=person)
         runs = [_cifti_run(series[i], files, derivatives, notes) for i in indices]

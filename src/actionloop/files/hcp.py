@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actionloop.errors import InputError
-from actionloop.files.bids import in_words, is_combined, listed, parse_name, run_entities, without_prefix
+from actionloop.files.bids import in_words, is_combined, is_there, listed, parse_name, run_entities, without_prefix
 from actionloop.files.meshes import assemble
 from actionloop.files.person import AnatomyFiles, PersonFiles, RunFiles
 from actionloop.files.selection import Selection, choose_runs
@@ -79,16 +79,16 @@ def find_hcp(derivatives: Path, person: Path, selection: Selection) -> PersonFil
     InputError
         No dtseries in MNINonLinear/Results, or nothing left of the selection.
     """
-    series, notes = _one_registration(_series(person))
-    if not series:
+    found_series = _series(person)
+    if not found_series:
         raise InputError(
             f"expected MNINonLinear/Results/<run>/<run>_Atlas*.dtseries.nii for {person.name}, found none",
             where=person,
             fix="download or copy the resting-state package (FIX-denoised, MSMAll) of this person",
         )
-    indices, chosen_notes = choose_runs([s.entities for s in series], selection, where=person)
-    notes += chosen_notes
-    chosen = [series[i] for i in indices]
+    indices, notes = choose_runs([s.entities for s in found_series], selection, where=person)
+    chosen, more_notes = _one_registration([found_series[i] for i in indices])
+    notes += more_notes
     runs = [_run(each, derivatives, notes) for each in chosen]
     found = _geometry(person, chosen[0].registration)
     return PersonFiles(
@@ -132,15 +132,24 @@ def _one_registration(series: Sequence[HcpSeries]) -> tuple[list[HcpSeries], lis
         )
         if _worth(kept) > _worth(best):
             best = kept
-    used = {s.path.parent.name for s in best}
-    joined = {s.path.parent.name for s in series if is_combined(s.entities, [b.entities for b in best])}
-    left = [name for name in dict.fromkeys(s.path.parent.name for s in series) if name not in used | joined]
-    notes = [f"runs without a {best[0].registration or 'plain'} series are left out: {in_words(left)}"] if left else []
-    if joined - used:
-        notes.append(
-            f"the joined series {in_words(sorted(joined - used))} is left out, since its runs are used one by one"
+    return best, _left_out(series, best)
+
+
+def _left_out(series: Sequence[HcpSeries], used: Sequence[HcpSeries]) -> list[str]:
+    folders = {s.path.parent.name: s.entities for s in series if s.path.parent not in [u.path.parent for u in used]}
+    joined = [name for name, run in folders.items() if is_combined(run, [u.entities for u in used])]
+    parts = [name for name, run in folders.items() if any(is_combined(u.entities, [run]) for u in used)]
+    rest = [name for name in folders if name not in joined + parts]
+    registration = used[0].registration or "plain"
+    return [
+        f"{what}: {in_words(names)}"
+        for what, names in (
+            ("joined series left out, since their runs are used one by one", joined),
+            ("single runs left out, since only their joined series is FIX-cleaned", parts),
+            (f"runs left out that have no {registration} series", rest),
         )
-    return best, notes
+        if names
+    ]
 
 
 def _without_joined(runs: list[HcpSeries]) -> list[HcpSeries]:
@@ -175,13 +184,13 @@ def _run(series: HcpSeries, root: Path, notes: list[str]) -> RunFiles:
         entities=series.entities,
         name=series.path.parent.name,
         confounds=None,
-        motion=motion if motion.is_file() else None,
+        motion=motion if is_there(motion) else None,
     )
 
 
 def _geometry(person: Path, registration: str) -> AnatomyFiles:
     native, standard = (person / part / "fsaverage_LR32k" for part in ("T1w", "MNINonLinear"))
-    t1w = next((person / "T1w" / name for name in T1_NAMES if (person / "T1w" / name).is_file()), None)
+    t1w = next((person / "T1w" / name for name in T1_NAMES if is_there(person / "T1w" / name)), None)
     notes: list[str] = []
     if t1w is not None:
         notes.append(f"positions refer to {t1w.name}, the ACPC-aligned T1: load this image into the navigator")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from actionloop.files.bids import (
     in_words,
     is_combined,
     people_folders,
+    require_distinct,
     run_name,
 )
 from actionloop.files.fmriprep import FLAG, is_cifti_bold
@@ -25,6 +27,7 @@ from actionloop.files.sidecar import read_json, repetition_time, sidecar
 
 # Newest name first; 'interpolated' (0.4 to 0.7) keeps censored frames as interpolated ones, which the mask removes.
 DESCRIPTIONS = ("denoised", "residual", "interpolated")
+TO_BE_TESTED = "XCP-D's surfaces are in the T1's or in MNI space, depending on its version: this is tested"
 _FILTER_KEYS = ("SoftwareFilters", "Freq Band", "High-pass Cutoff", "Low-pass Cutoff")
 _REGRESSION_KEYS = ("NuisanceParameters", "nuisance parameters", "nuissance parameters")
 
@@ -72,14 +75,14 @@ def find_xcpd(derivatives: Path, person: Path, selection: Selection, *, anatomy:
 
 
 def _denoised(files: Sequence[BidsFile]) -> list[BidsFile]:
-    every = [
-        f for f in files if is_cifti_bold(f) and f.get("desc") in DESCRIPTIONS and f.get("density") in ("91k", None)
-    ]
+    every = [f for f in files if is_cifti_bold(f) and f.get("density") in ("91k", None)]
     best: dict[tuple[tuple[str, str], ...], BidsFile] = {}
-    for file in sorted(every, key=lambda f: DESCRIPTIONS.index(f.get("desc") or "")):
-        best.setdefault(tuple(file.run.items()), file)
-    kept = set(map(id, best.values()))
-    return [f for f in every if id(f) in kept]
+    for description in DESCRIPTIONS:
+        found = [f for f in every if f.get("desc") == description]
+        require_distinct(found)
+        for file in found:
+            best.setdefault(tuple(file.run.items()), file)
+    return [f for f in every if f in best.values()]
 
 
 def _without_combined(series: list[BidsFile], files: Sequence[BidsFile]) -> tuple[list[BidsFile], list[str]]:
@@ -148,18 +151,15 @@ def _geometry(
     source, why = _source(derivatives, person, runs, given)
     if source is not None:
         found = find_anatomy(source, selection, space="native")
-        note = f"T1 and surfaces come from the fMRIPrep data set {source.parent.name} ({why})"
-        surfaces, sulc = found.surfaces, dict(found.sulc)
-        notes = (note, *found.notes)
-        if surfaces is None and own.surfaces is not None:
-            surfaces, sulc = own.surfaces, dict(own.sulc)
-            notes = (f"the T1 comes from the fMRIPrep data set {source.parent.name} ({why}), surfaces from XCP-D",)
-        return AnatomyFiles(surfaces, sulc, found.t1w, notes)
+        notes = (f"anatomy comes from the fMRIPrep data set {source.parent.name} ({why})", *found.notes)
+        if found.surfaces is not None or own.surfaces is None:
+            return replace(found, notes=notes)
+        return AnatomyFiles(own.surfaces, own.sulc, found.t1w, (*notes, f"surfaces are XCP-D's own. {TO_BE_TESTED}"))
     notes = tuple(note for note in own.notes if "T1" not in note)
     if own.t1w is None:
         notes += (f"XCP-D holds no T1 in this person's own space and its fMRIPrep data set was not found ({why})",)
     if own.surfaces is not None:
-        notes += ("XCP-D's surfaces are in the T1's or in MNI space, depending on its version: to be tested",)
+        notes += (TO_BE_TESTED,)
     return AnatomyFiles(own.surfaces, own.sulc, own.t1w, notes)
 
 
@@ -196,4 +196,4 @@ def _linked(derivatives: Path) -> list[Path]:
 def _holds(source: Path, runs: Sequence[RunFiles]) -> bool:
     # A path from inside a container may lead to another study here: its runs must be there too.
     tables = [f.run for f in files_in(data_folders(source, "func")) if f.get("desc") == "confounds"]
-    return all(dict(run.entities) in tables for run in runs)
+    return all(run.entities in tables or is_combined(run.entities, tables) for run in runs)
