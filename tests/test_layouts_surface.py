@@ -77,7 +77,7 @@ def test_surface_folder_with_a_headerless_confound_table(tmp_path: Path) -> None
     assert any("1.4 s" in note and "header 1 s" in note for note in again.notes)
 
 
-@pytest.mark.parametrize(("n_vertices", "space"), [(10242, "fsaverage5"), (40962, "fsaverage6")])
+@pytest.mark.parametrize(("n_vertices", "space"), [(10242, "fsaverage5"), (40962, "fsaverage6"), (32492, "fsLR32k")])
 def test_surface_space_from_the_vertex_count(tmp_path: Path, n_vertices: int, space: str) -> None:
     for run in ("rest1", "rest2"):
         for side in ("lh", "rh"):

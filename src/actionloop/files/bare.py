@@ -94,7 +94,7 @@ def _in_given_order(paths: Sequence[Path]) -> list[Path | Pair]:
         item = path if path.name.endswith(_CIFTI) else next((p for p in pairs if path in (p.left, p.right)), None)
         if item is None:
             raise InputError(
-                "this file was not recognised as the left or right half of an fsaverage5 or fsaverage6 series",
+                "this file was not recognised as the left or right half of a surface series",
                 where=path,
                 fix="put hemi-L, lh or L into the name of the left file, and hemi-R, rh or R into that of the right",
             )

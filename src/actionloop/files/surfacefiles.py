@@ -1,4 +1,4 @@
-"""Surface series as two files per run (fsaverage5 or fsaverage6, .mgz or .func.gii) with a confound table beside."""
+"""Surface series as two files per run (fsaverage5/6 or fsLR-32k, .mgz or .func.gii) with a confound table beside."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from actionloop.files.peek import gifti_vertices, mgh_header
 from actionloop.files.person import AnatomyFiles, PersonFiles, RunFiles, SeriesSpace
 from actionloop.files.selection import Selection, choose_runs
 from actionloop.files.sidecar import repetition_time
+from actionloop.types import FSLR32K_VERTICES
 
 EXTENSIONS = (".mgz", ".mgh", ".func.gii")
 _SPACE = re.compile(r"(?<![A-Za-z])fs(?:a|average)-?([56])(?!\d)")
 # fsaverage (164k) and the person's own mesh, which fMRIPrep writes beside the ones that are used.
-_OTHER_SPACE = re.compile(r"(?<![A-Za-z])(?:fsnative|fsaverage7?(?![\d])|fsLR)")
+_OTHER_SPACE = re.compile(r"(?<![A-Za-z])(?:fsnative|fsaverage7?(?![\d]))")
 _SIDE = re.compile(r"(?<=hemi-)[LR](?=[._-])|(?:(?<=^)|(?<=[._]))(?:[LR]|lh|rh)(?=[._])")
-_VERTICES: dict[int, SeriesSpace] = {10_242: "fsaverage5", 40_962: "fsaverage6"}
+_FSLR = re.compile(r"fsLR_den-32k|32k_fs_LR")
+_VERTICES: dict[int, SeriesSpace] = {10_242: "fsaverage5", 40_962: "fsaverage6", FSLR32K_VERTICES: "fsLR32k"}
+_MERIT = ("fsaverage5", "fsaverage6", "fsLR32k")
 _TABLE_WORDS = ("confound", "regressor", "nuisance")
 _CLEANED = re.compile(r"denois|residual|desc-clean|_clean(?![A-Za-z])", re.IGNORECASE)
 
@@ -33,7 +36,7 @@ class Pair:
     Attributes
     ----------
     left, right : Path
-    space : {'fsaverage5', 'fsaverage6'}
+    space : {'fsaverage5', 'fsaverage6', 'fsLR32k'}
     entities : dict of str to str
     name : str
     """
@@ -46,7 +49,7 @@ class Pair:
 
 
 def pair_up(paths: Iterable[Path]) -> list[Pair]:
-    """Pair left and right series files of fsaverage5 or fsaverage6; the finer mesh wins where a run has both.
+    """Pair left and right series files; where a run is there on several meshes, fsLR-32k wins, then fsaverage6.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ def pair_up(paths: Iterable[Path]) -> list[Pair]:
                 where=pair.left.parent,
                 fix="keep one of them in the folder, or name the files with --bold",
             )
-        if rival is None or pair.space == "fsaverage6":
+        if rival is None or _MERIT.index(pair.space) > _MERIT.index(rival.space):
             pairs[run] = pair
     return list(pairs.values())
 
@@ -112,10 +115,12 @@ def _stem(path: Path) -> str:
 def _space_of(path: Path) -> SeriesSpace:
     if match := _SPACE.search(path.name):
         return "fsaverage5" if match.group(1) == "5" else "fsaverage6"
+    if _FSLR.search(path.name):
+        return "fsLR32k"
     count = gifti_vertices(path) if path.name.endswith(".gii") else mgh_header(path)[0]
     if count not in _VERTICES:
         raise InputError(
-            f"expected a series on fsaverage5 (10,242 vertices) or fsaverage6 (40,962), found "
+            f"expected a series on fsaverage5 (10,242 vertices), fsaverage6 (40,962) or fsLR-32k (32,492), found "
             f"{'a file whose mesh cannot be told' if count is None else f'{count:,} vertices'}",
             where=path,
             fix="resample it to fsaverage5 or fsaverage6, or give a CIFTI series",
