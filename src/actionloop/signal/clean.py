@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,9 @@ from actionloop import facts
 from actionloop.errors import OptionError, SignalError
 from actionloop.signal.series import blocks, frame_mask, global_signal, valid_rows
 from actionloop.types import BoolArray, FloatArray, Timeseries
+
+_SHORTEST_FILTERED = 40
+"""Frames below which the Butterworth filter has no room for its padding."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,8 @@ def clean(
     Raises
     ------
     SignalError
-        Shapes that do not fit, nothing left after censoring, no more frames than confounds, or a band that the
-        repetition time cannot carry.
+        Shapes that do not fit, too little left after censoring for the filter or the confounds, or a band that
+        the repetition time cannot carry.
 
     References
     ----------
@@ -135,18 +139,21 @@ def _clean_columns(
     """Clean (frame, column) to (kept frame, column)."""
     import nilearn.signal
 
-    cleaned: Any = nilearn.signal.clean(
-        columns,
-        confounds=confounds,
-        sample_mask=None if kept.all() else np.flatnonzero(kept),
-        t_r=tr_s,
-        detrend=True,
-        standardize=None,
-        standardize_confounds=True,
-        filter="butterworth" if band_hz else False,
-        high_pass=band_hz[0] if band_hz else None,
-        low_pass=band_hz[1] if band_hz else None,
-    )
+    with warnings.catch_warnings():
+        # It announces another divisor for the confounds' scale, which does not touch the space they span.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        cleaned: Any = nilearn.signal.clean(
+            columns,
+            confounds=confounds,
+            sample_mask=None if kept.all() else np.flatnonzero(kept),
+            t_r=tr_s,
+            detrend=True,
+            standardize=None,
+            standardize_confounds=True,
+            filter="butterworth" if band_hz else False,
+            high_pass=band_hz[0] if band_hz else None,
+            low_pass=band_hz[1] if band_hz else None,
+        )
     return np.asarray(cleaned, dtype=np.float64)
 
 
@@ -164,19 +171,30 @@ def _confounds(series: Timeseries, motion: FloatArray, cleaning: Cleaning) -> Fl
 
 
 def _check_room(series: Timeseries, kept: BoolArray, n_confounds: int, cleaning: Cleaning) -> None:
-    where = series.source or None
-    if kept.sum() <= n_confounds + 2:
+    where, left = series.source or None, int(kept.sum())
+    room = float(left)
+    if cleaning.band_hz is not None:
+        low, high = cleaning.band_hz
+        if high >= 0.5 / series.tr_s:
+            raise SignalError(
+                f"a repetition time of {series.tr_s:g} s cannot carry frequencies up to {high:g} Hz",
+                where=where,
+                fix="check the repetition time, or lower the upper edge of the band",
+            )
+        span = int(np.ptp(np.flatnonzero(kept))) + 1
+        if span < _SHORTEST_FILTERED or span * series.tr_s * low < 1:
+            raise SignalError(
+                f"a run of {span * series.tr_s:.0f} s ({span} frames) is too short for a filter from {low:g} Hz",
+                where=where,
+                fix="leave this run out",
+            )
+        room *= 2 * (high - low) * series.tr_s
+    if room <= n_confounds + 2:
+        band = "" if cleaning.band_hz is None else f" (about {room:.0f} degrees of freedom in the pass band)"
         raise SignalError(
-            f"{int(kept.sum())} of {series.n_frames} frames are left after censoring, too few for {n_confounds} "
-            "confounds",
+            f"{left} of {series.n_frames} frames are left after censoring{band}, too few for {n_confounds} confounds",
             where=where,
             fix="leave this run out, or raise the motion threshold",
-        )
-    if cleaning.band_hz is not None and cleaning.band_hz[1] >= 0.5 / series.tr_s:
-        raise SignalError(
-            f"a repetition time of {series.tr_s:g} s cannot carry frequencies up to {cleaning.band_hz[1]:g} Hz",
-            where=where,
-            fix="check the repetition time, or lower the upper edge of the band",
         )
 
 
