@@ -1,8 +1,8 @@
 """Reading and writing files, finding them in data sets, and the data resources that are fetched."""
 
-from actionloop.files.bare import bare_person
+from actionloop.files.bare import bare_geometry, bare_person
 from actionloop.files.cifti import LabelMap, ScalarMaps, read_axis, read_cifti_scalar, read_cifti_series, read_label_map
-from actionloop.files.confounds import Confounds, motion_parameters, read_confounds, require_frames
+from actionloop.files.confounds import MOTION_NAMES, Confounds, motion_parameters, read_confounds, require_frames
 from actionloop.files.layouts import detect_layout, find_person, list_people
 from actionloop.files.masks import keep_frames, read_outliers
 from actionloop.files.names import network_colour, network_name
@@ -14,7 +14,7 @@ from actionloop.files.provenance import file_sha256, provenance, shown_path, ver
 from actionloop.files.resources import cache_folder, fetch, manifest, require, resource, status, terms
 from actionloop.files.selection import Selection, read_bids_filter
 from actionloop.files.surfaces import MESH_NAMES, read_mesh_scalar, read_surface, read_surface_series
-from actionloop.files.tables import network_rows, node_rows, site_rows, table_sidecar, target_rows
+from actionloop.files.tables import SIDES, network_rows, node_rows, site_rows, table_sidecar, target_rows
 from actionloop.files.templates import (
     MNI_FRAME,
     Lemon,
@@ -48,6 +48,8 @@ from actionloop.files.writing import (
 __all__ = [
     "MESH_NAMES",
     "MNI_FRAME",
+    "MOTION_NAMES",
+    "SIDES",
     "Confounds",
     "LabelMap",
     "Layout",
@@ -63,6 +65,7 @@ __all__ = [
     "align_prior",
     "atlas",
     "atomic_path",
+    "bare_geometry",
     "bare_person",
     "brain_models",
     "cache_folder",

@@ -59,8 +59,28 @@ def bare_person(
     tables, masks = (_one_per_run(each, items, what) for each, what in ((confounds, "confound"), (outliers, "outlier")))
     notes: list[str] = []
     runs = tuple(_run(item, table, mask, tr_s, notes) for item, table, mask in zip(items, tables, masks, strict=True))
-    found = _surfaces(surfaces, paths)
-    image = _t1(t1w)
+    return _person(label, runs, _surfaces(surfaces, paths), _t1(t1w), notes)
+
+
+def bare_geometry(
+    label: str,
+    *,
+    surfaces: str | Path | Sequence[str | Path] | None = None,
+    t1w: str | Path | None = None,
+) -> PersonFiles:
+    """Describe a person without a scan, for whom a finished map is given: surfaces and T1 as for `bare_person`.
+
+    Raises
+    ------
+    InputError
+        As `bare_person`.
+    """
+    return _person(label, (), _surfaces(surfaces, ()), _t1(t1w), [])
+
+
+def _person(
+    label: str, runs: tuple[RunFiles, ...], found: Assembled, image: Path | None, notes: list[str]
+) -> PersonFiles:
     if image is None:
         notes.append("no T1 was given")
     if found.surfaces is None:

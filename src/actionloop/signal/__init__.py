@@ -2,7 +2,7 @@
 
 from actionloop.signal.clean import Cleaning, clean, framewise_displacement, motion24, plain_cleaning
 from actionloop.signal.connect import correlate, network_fc
-from actionloop.signal.regress import regress
+from actionloop.signal.regress import bandpass, regress
 from actionloop.signal.series import (
     concatenate,
     global_signal,
@@ -15,6 +15,7 @@ from actionloop.signal.series import (
 
 __all__ = [
     "Cleaning",
+    "bandpass",
     "clean",
     "concatenate",
     "correlate",

@@ -1,0 +1,169 @@
+"""Writing one person's results into OUT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actionloop import facts, files
+from actionloop.brain import vertex_areas
+from actionloop.files import OutputFolder
+from actionloop.navigation import write_brainsight, write_localite
+from actionloop.pipeline.person import PersonResult
+from actionloop.types import HEMISPHERES, CoilPose
+
+Written = list[tuple[str, str]]
+
+
+def entities_of(result: PersonResult) -> dict[str, str | None]:
+    """Return the BIDS entities of a person's file names: those that all runs share, and the space of positions."""
+    runs = result.job.person.runs
+
+    def shared(entity: str) -> str | None:
+        values = {run.entities.get(entity) for run in runs}
+        return values.pop() if len(values) == 1 else None
+
+    head = result.head
+    if not head.anatomy.own:
+        space: str | None = "MNI152NLin6Asym"
+    else:
+        space = "T1w" if head.image is not None else None
+    return {
+        "sub": result.job.person.label,
+        "ses": shared("session"),
+        "task": shared("task"),
+        "run": shared("run"),
+        "space": space,
+    }
+
+
+def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None) -> tuple[Written, dict[str, Any]]:
+    """Write maps, tables and navigation files; returns what was written and the provenance.
+
+    Parameters
+    ----------
+    out : OutputFolder
+    result : PersonResult
+    root : Path or None
+        Input data set; inputs are named relative to it.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written; those already there are whole.
+    """
+    entities = entities_of(result)
+    written: Written = []
+
+    def put(key: str, writer: Callable[[Path], object], **more: str) -> None:
+        path = out.write(key, {**entities, **more}, writer)
+        written.append((key, path.relative_to(out.path).as_posix()))
+
+    _put_maps(put, result)
+    _put_tables(put, result)
+    _put_navigation(put, result)
+    provenance = files.provenance(
+        result.job.inputs,
+        root=root,
+        options={**result.job.settings.model_dump(), **_given_files(result)},
+        seed=result.job.settings.seed,
+        frame=result.head.anatomy.frame,
+        anatomy=result.head.anatomy.description,
+        image_sha256=None if result.head.image is None else result.head.image.header_sha256,
+        navigation="written" if not result.head.reason and result.targets else result.head.reason or "no target",
+        method=result.network_map.method,
+        method_settings=dict(result.network_map.settings),
+        runs=[dict(run) for run in result.runs],
+        notes=list(result.notes),
+        key=result.key,
+    )
+    put("provenance", lambda path: files.write_json(path, provenance))
+    return written, provenance
+
+
+def _put_maps(put: Callable[..., None], result: PersonResult) -> None:
+    network_map = result.network_map
+    axis, names = network_map.grayordinates, network_map.names
+    confidence_name = ["confidence"]
+    put("dlabel", lambda path: files.write_dlabel(path, network_map))
+    put("probability", lambda path: files.write_dscalar(path, network_map.probability, names, axis))
+    put("confidence", lambda path: files.write_dscalar(path, network_map.confidence, confidence_name, axis))
+    sidecar = {
+        "Notice": facts.notice(),
+        "Density": "32k: 59,412 cortical vertices of fsLR-32k",
+        "Sources": [run.paths[0].name for run in result.job.person.runs],
+        "Method": network_map.method,
+        "Settings": dict(network_map.settings),
+        "Prior": None if result.prior is None else result.prior.source,
+        "PriorTerms": None if result.prior is None else result.prior.terms,
+        "Networks": {name: int(key) for name, key in zip(names, network_map.keys, strict=True)},
+    }
+    units = {"dlabel_json": "label key", "probability_json": "probability", "confidence_json": "probability difference"}
+    for key, unit in units.items():
+        put(key, lambda path, unit=unit: files.write_json(path, {**sidecar, "Units": unit}))
+    for side in HEMISPHERES:
+        put("label_gifti", lambda path, side=side: files.write_gifti_labels(path, network_map, side), hemi=side)
+        mesh = axis.to_mesh(np.asarray(network_map.probability, dtype=np.float32), side)
+        put(
+            "probability_gifti",
+            lambda path, mesh=mesh, side=side: files.write_gifti_scalar(path, mesh, names, side),
+            hemi=side,
+        )
+
+
+def _put_tables(put: Callable[..., None], result: PersonResult) -> None:
+    frame = result.head.anatomy.frame
+    about = {"Anatomy": result.head.anatomy.description, "OwnSurfaces": result.head.anatomy.own}
+    poses = {t.name: t.pose.matrix.tolist() for t in result.targets if t.pose is not None}
+    more: dict[str, dict[str, Any]] = {
+        "targets": {
+            "PoseConvention": "4 x 4, coil axes in columns, RAS mm; x = y × z, y away from the handle, z into the head",
+            "PoseNote": "geometric, no field yet",
+            "Poses": poses,
+        }
+    }
+    tables: dict[str, list[dict[str, Any]]] = {
+        "networks": network_table(result),
+        "nodes": files.node_rows(result.pieces),
+        "targets": files.target_rows(result.targets),
+        "sites": files.site_rows(result.sites, result.targets),
+    }
+    for name, rows in tables.items():
+        columns = list(files.columns(name))
+        put(name, lambda path, rows=rows, columns=columns: files.write_table(path, rows, columns=columns))
+        sidecar = files.table_sidecar(name, frame=frame, **about, **more.get(name, {}))
+        put(f"{name}_json", lambda path, sidecar=sidecar: files.write_json(path, sidecar))
+    if result.controls:
+        put("controls", lambda path: files.write_table(path, result.controls))
+
+
+def _put_navigation(put: Callable[..., None], result: PersonResult) -> None:
+    poses = navigation_poses(result)
+    image = result.head.image
+    if not poses or image is None:
+        return
+    brainsight, localite = write_brainsight(poses, image=image), write_localite(poses, image=image)
+    put("brainsight", lambda path: files.write_text(path, brainsight))
+    put("localite", lambda path: files.write_text(path, localite))
+
+
+def navigation_poses(result: PersonResult) -> list[CoilPose]:
+    """Return the coil poses that may be exported, best first; none where `head.reason` says why not."""
+    if result.head.reason:
+        return []
+    return [target.pose for target in result.targets if target.pose is not None]
+
+
+def network_table(result: PersonResult) -> list[dict[str, Any]]:
+    """Return one row per network, areas on this anatomy."""
+    areas = {side: vertex_areas(result.head.anatomy.surface(side)) for side in HEMISPHERES}
+    return files.network_rows(result.network_map, areas)
+
+
+def _given_files(result: PersonResult) -> Mapping[str, str | None]:
+    job = result.job
+    given = {"prior": job.prior_file, "map": job.map_file, "lesion_mask": job.lesion_file}
+    return {name: None if path is None else path.name for name, path in given.items()}

@@ -1,0 +1,214 @@
+"""What the report says: the words around one person's numbers and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from actionloop import facts, files
+from actionloop.files import OutputFolder
+from actionloop.pipeline.exports import Written, entities_of, navigation_poses, network_table
+from actionloop.pipeline.person import PersonResult
+from actionloop.report import ReportContent, Table, draw_pictures, render_report
+
+_NAVIGATION = ("brainsight", "localite")
+
+
+def write_report(
+    out: OutputFolder,
+    result: PersonResult,
+    written: Written,
+    provenance: Mapping[str, Any],
+    *,
+    say: Callable[[str], None],
+) -> str:
+    """Draw the pictures, write them and the page; returns the page's path below OUT."""
+    matrices = [] if result.fc is None else [("connectivity between networks", result.fc, result.fc_names)]
+    pictures = draw_pictures(
+        result.head.anatomy,
+        result.network_map,
+        targets=result.targets,
+        sites=result.sites,
+        image=result.head.image,
+        signal=result.valid,
+        fc=matrices,
+        progress=lambda name: say(f"drawing {name}"),
+    )
+    entities = entities_of(result)
+    for picture in pictures:
+        path = out.write(
+            "figure", {**entities, "desc": picture.key}, lambda place, png=picture.png: place.write_bytes(png)
+        )  # type: ignore[misc]
+        written.append(("figure", path.relative_to(out.path).as_posix()))
+    content = ReportContent(
+        label=result.job.person.label,
+        anatomy=result.head.anatomy,
+        network_map=result.network_map,
+        frame=result.head.anatomy.frame,
+        session=entities["ses"],
+        glance=_glance(result),
+        warnings=_warnings(result),
+        runs=[_run_row(run) for run in result.runs],
+        quality_notes=result.notes,
+        networks=network_table(result),
+        pieces=result.pieces,
+        targets=result.targets,
+        sites=result.sites,
+        no_target_reason=_no_target_reason(result),
+        navigation_files=[path for key, path in written if key in _NAVIGATION],
+        navigation_reason=_navigation_reason(result),
+        controls=_control_tables(result),
+        pictures=pictures,
+        methods=methods(result),
+        references=references(result),
+        written=written,
+        provenance=provenance,
+    )
+    page = render_report(content)
+    path = out.write("report", entities, lambda place: files.write_text(place, page))
+    return path.relative_to(out.path).as_posix()
+
+
+def _glance(result: PersonResult) -> dict[str, str]:
+    settings = result.job.settings
+    kept = sum(float(run["minutes_kept"]) for run in result.runs)
+    frames = sum(int(run["frames_kept"]) for run in result.runs)
+    data = (
+        f"{len(result.runs)} run(s), {kept:.1f} usable minutes ({frames} frames)"
+        if result.runs
+        else "none: a finished map was given"
+    )
+    prior = "none" if result.prior is None else result.prior.source
+    pain = " ".join(word for word in (settings.pain_side, settings.pain_region) if word != "unknown")
+    return {
+        "Data": data,
+        "Cleaning": result.cleaning or "–",
+        "Prior": prior,
+        "Method": result.network_map.method,
+        "Anatomy": result.head.anatomy.description,
+        "Frame": result.head.anatomy.frame,
+        "Pain": pain or "not stated: hemispheres and nodes are ranked alike",
+    }
+
+
+def _warnings(result: PersonResult) -> list[str]:
+    found = []
+    if not result.head.anatomy.own:
+        found.append(
+            "Template anatomy: surfaces, scalp and positions are those of an average head. They do not tell where a "
+            "target lies in this person's head."
+        )
+    found.append(
+        "How far this map can be trusted has not been judged yet: this version reports no reliability of map or target. "
+        "Compare the two halves of the scan under Controls."
+    )
+    if any("plain cleaning" in str(run["cleaning"]) for run in result.runs):
+        found.append(
+            "The input was preprocessed but not denoised: actionloop removed 24 motion parameters and the global signal "
+            "and left out frames that moved. A dedicated denoising (XCP-D) is preferable."
+        )
+    if result.prior is None:
+        found.append("The networks come from a map that was given; actionloop did not make or check it.")
+    return found
+
+
+def _run_row(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "Run": run["name"],
+        "File": run["file"],
+        "TR, s": run["tr_s"],
+        "Frames": run["frames"],
+        "Kept": run["frames_kept"],
+        "Minutes kept": round(float(run["minutes_kept"]), 2),
+        "Cleaning": run["cleaning"],
+        "Cortex with signal": f"{float(run['coverage']):.1%}",
+    }
+
+
+def _no_target_reason(result: PersonResult) -> str:
+    if result.targets:
+        return ""
+    return "no lateral SCAN node and no AMN island of the dlPFC is large enough in this map"
+
+
+def _navigation_reason(result: PersonResult) -> str:
+    if navigation_poses(result):
+        return ""
+    return result.head.reason or _no_target_reason(result) or "no target has a coil pose"
+
+
+def _control_tables(result: PersonResult) -> list[Table]:
+    if not result.controls:
+        return []
+    columns = ("scan_amn_r", "foot_amn_r", "hand_amn_r", "mouth_amn_r")
+    rows = [
+        [
+            row["series"],
+            row["direction"],
+            *(row.get(column) for column in columns),
+            "yes" if row["scan_exceeds_effectors"] else "no",
+        ]
+        for row in result.controls
+    ]
+    halves = {
+        row["series"]: [row["series"], row["dice_scan_between_halves"], row["dice_amn_between_halves"]]
+        for row in result.controls
+    }
+    return [
+        Table(
+            "Does SCAN go with AMN where it was not mapped?",
+            ["Series", "Direction", "SCAN–AMN, r", "foot–AMN, r", "hand–AMN, r", "mouth–AMN, r", "SCAN highest"],
+            rows,
+            "Networks are mapped on one half of the scan; their connectivity with AMN is read in the other half.",
+        ),
+        Table(
+            "Do the two halves agree?",
+            ["Series", "Dice of SCAN", "Dice of AMN"],
+            list(halves.values()),
+            "Overlap of the maps of the two halves; both start from the same prior, which alone makes them alike.",
+        ),
+    ]
+
+
+def methods(result: PersonResult) -> list[str]:
+    """Sentences of the methods paragraph, ready to paste."""
+    version = files.versions()["actionloop"]
+    sentences = [f"Individual action networks were mapped with actionloop {version} (research use only)."]
+    if result.prior is not None:
+        sentences += [
+            f"The cortical time series ({len(result.runs)} run(s); {result.cleaning}) were demeaned, scaled to unit "
+            "variance run by run, and joined on the 59,412 cortical vertices of fsLR-32k.",
+            "Networks were assigned iteratively from a spatial prior [1]: network series are averaged over confident "
+            "vertices; each vertex's Fisher-z correlations with all network series, pooled along the surface over "
+            f"{result.network_map.settings['pool_fwhm_mm']} mm, are scored by a linear discriminant, weighted by the "
+            "prior, and the series are averaged anew until the labels settle "
+            f"({result.network_map.settings['rounds']} rounds).",
+            f"Prior: {result.prior.source}, from the published SCAN coordinates [2], the 17-network parcellation [3], "
+            "HCP-MMP areas [4] and group connectivity [5]."
+            if result.job.prior_file is None
+            else f"Prior: {result.job.prior_file.name}.",
+        ]
+    else:
+        sentences.append("A finished individual network map was given; mapping was skipped.")
+    sentences += [
+        "SCAN was divided into nodes by the nearest published node along the surface [2].",
+        "Targets were ranked by network probability, size, gyral crown, distance to neighbouring networks and to the "
+        "scalp, and by side and region of the pain where stated.",
+        f"Geometry: {result.head.anatomy.description}; coordinates are RAS mm of {result.head.anatomy.frame}.",
+        "Coil poses are geometric: normal to the scalp, handle 45° posterior-lateral; no electric field was computed.",
+    ]
+    return sentences
+
+
+def references(result: PersonResult) -> list[str]:
+    """Return the works that the methods paragraph cites."""
+    scan = facts.load("scan")["source"]
+    cited = [
+        "[1] Wang D et al. 2015, Nat Neurosci 18:1853, doi:10.1038/nn.4164",
+        f"[2] {scan['citation']}, doi:{scan['doi']}",
+        "[3] Yeo BTT et al. 2011, J Neurophysiol 106:1125, doi:10.1152/jn.00338.2011",
+        "[4] Glasser MF et al. 2016, Nature 536:171, doi:10.1038/nature18933",
+        "[5] Schaefer A et al. 2018, Cereb Cortex 28:3095, doi:10.1093/cercor/bhx179; group connectivity from BrainSpace, "
+        "Vos de Wael R et al. 2020, Commun Biol 3:103, doi:10.1038/s42003-020-0794-7",
+    ]
+    return cited if result.prior is not None else cited[1:2]

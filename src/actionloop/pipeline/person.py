@@ -1,0 +1,378 @@
+"""One person along the line: series, map, nodes, targets. Nothing here writes into OUT."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actionloop import files, signal
+from actionloop.errors import GeometryError, OptionError
+from actionloop.files import PersonFiles
+from actionloop.networks import amn_regions, scan_nodes
+from actionloop.pipeline.controls import Recipe, halves_control, without_global_signal
+from actionloop.pipeline.head import Head, read_head, template_head
+from actionloop.pipeline.priors import area_names, choose_prior
+from actionloop.pipeline.progress import Progress
+from actionloop.pipeline.series import PersonSeries, load_series
+from actionloop.pipeline.settings import Settings
+from actionloop.pipeline.steps import Arrays, Steps, key_of
+from actionloop.targets import rank_targets, read_sites
+from actionloop.types import (
+    HEMISPHERES,
+    BoolArray,
+    FloatArray,
+    NetworkMap,
+    Piece,
+    Prior,
+    SiteReading,
+    Target,
+    Timeseries,
+)
+
+OF_INTEREST = ("SCAN", "AMN", "foot", "hand", "mouth")
+STEPS = ("reading the scan", "reading the anatomy", "mapping", "controls", "nodes and targets", "files", "report")
+
+
+@dataclass(frozen=True, eq=False)
+class PersonJob:
+    """What is to be done for one person.
+
+    Attributes
+    ----------
+    person : PersonFiles
+    settings : Settings
+    prior_file, map_file, lesion_file : Path or None
+    template_image : bool
+        True for the demo: the template's T1 stands in for the person's, and says so.
+    """
+
+    person: PersonFiles
+    settings: Settings
+    prior_file: Path | None = None
+    map_file: Path | None = None
+    lesion_file: Path | None = None
+    template_image: bool = False
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Every file that is read for this person."""
+        given = (self.prior_file, self.map_file, self.lesion_file)
+        return (*self.person.files, *(path for path in given if path is not None))
+
+
+@dataclass(frozen=True, eq=False)
+class PersonResult:
+    """What was found for one person.
+
+    Attributes
+    ----------
+    job : PersonJob
+    network_map : NetworkMap
+    prior : Prior or None
+        None when the map was given.
+    head : Head
+    pieces : tuple of Piece
+        SCAN nodes, then AMN regions.
+    targets : tuple of Target
+        Best first.
+    sites : tuple of SiteReading
+    controls : tuple of mappings
+    runs : tuple of mappings
+    cleaning : str
+    fc : (network, network) float ndarray or None
+        Connectivity between the networks of interest, in the order of `fc_names`.
+    fc_names : tuple of str
+    valid : (grayordinate,) bool ndarray
+        Rows with signal that were not excluded.
+    excluded : int
+        Rows left out as lesion.
+    notes : tuple of str
+    input_sha256 : mapping of path to hash
+    key : str
+        Hash of everything that shaped this result.
+    """
+
+    job: PersonJob
+    network_map: NetworkMap
+    prior: Prior | None
+    head: Head
+    pieces: tuple[Piece, ...]
+    targets: tuple[Target, ...]
+    sites: tuple[SiteReading, ...]
+    controls: tuple[Mapping[str, Any], ...]
+    runs: tuple[Mapping[str, Any], ...]
+    cleaning: str
+    fc: FloatArray | None
+    fc_names: tuple[str, ...]
+    valid: BoolArray
+    excluded: int
+    notes: tuple[str, ...]
+    input_sha256: Mapping[str, str]
+    key: str
+
+
+def job_keys(job: PersonJob, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Hash, for each step, everything that shapes it: a change of options repeats only the steps it concerns."""
+    person, settings = job.person, job.settings
+
+    def contents(*paths: Path | None) -> list[str | None]:
+        return [None if path is None else hashes[str(path)] for path in paths]
+
+    runs = [[run.name, run.kind, run.space, run.cleaned, run.tr_s, contents(*run.files)] for run in person.runs]
+    head = [contents(*(person.surfaces.files if person.surfaces else ())), contents(person.t1w, *person.sulc.values())]
+    series = key_of({"runs": runs})
+    mapping = key_of(
+        {
+            "series": series,
+            "head": head,
+            "prior": contents(job.prior_file, job.map_file, job.lesion_file),
+            "mapping": settings.mapping.model_dump(),
+            "template_image": job.template_image,
+        }
+    )
+    person_key = key_of({"mapping": mapping, "label": person.label, "settings": settings.model_dump()})
+    return {"series": series, "map": mapping, "controls": mapping, "person": person_key}
+
+
+def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonResult:
+    """Walk one person along the line.
+
+    Parameters
+    ----------
+    job : PersonJob
+    steps : Steps
+        Finished steps are taken from here.
+    progress : Progress
+
+    Returns
+    -------
+    PersonResult
+
+    Raises
+    ------
+    ActionloopError
+        Whatever is wrong with the input; nothing has been written into OUT then.
+    """
+    hashes = steps.hash_files(job.inputs)
+    keys = job_keys(job, hashes)
+    progress.step(STEPS[0])
+    loaded = None if job.map_file else _series(job, steps, keys["series"], progress)
+    progress.step(STEPS[1])
+    head = template_head() if job.template_image else read_head(job.person)
+    lesion = _lesion_rows(job, head)
+    progress.step(STEPS[2])
+    network_map, prior = _map(job, loaded, head, lesion, steps, keys["map"])
+    progress.step(STEPS[3])
+    controls = _controls(job, loaded, head, lesion, prior, steps, (keys["controls"], progress))
+    progress.step(STEPS[4])
+    pieces, targets, sites = find_targets(network_map, head, job.settings)
+    fc_names = tuple(name for name in OF_INTEREST if name in network_map.names and network_map.members(name).any())
+    fc_keys = np.array([network_map.key(name) for name in fc_names], dtype=np.int64)
+    return PersonResult(
+        job=job,
+        network_map=network_map,
+        prior=prior,
+        head=head,
+        pieces=tuple(pieces),
+        targets=tuple(targets),
+        sites=tuple(sites),
+        controls=tuple(controls),
+        runs=loaded.runs if loaded else (),
+        cleaning=loaded.cleaning if loaded else "",
+        fc=signal.network_fc(loaded.series, network_map.label, fc_keys) if loaded and fc_names else None,
+        fc_names=fc_names,
+        valid=network_map.probability.sum(axis=0) > 0,
+        excluded=int(lesion.sum()),
+        notes=_notes(job, head, network_map, lesion),
+        input_sha256=hashes,
+        key=keys["person"],
+    )
+
+
+def find_targets(
+    network_map: NetworkMap, head: Head, settings: Settings
+) -> tuple[list[Piece], list[Target], list[SiteReading]]:
+    """Find nodes and regions, rank targets, read the conventional sites."""
+    template = files.template_anatomy()
+    nodes = scan_nodes(network_map, head.anatomy, template)
+    regions = amn_regions(network_map, head.anatomy, template, area=area_names())
+    scalp = head.scalp
+    if scalp is not None:
+        nodes, regions = (
+            [replace(piece, depth_mm=float(scalp.nearest(piece.centre_ras)[2])) for piece in pieces]
+            for pieces in (nodes, regions)
+        )
+    islands = [piece for piece in regions if piece.name.startswith("AMN dlPFC")]
+    targets = rank_targets(
+        network_map,
+        nodes,
+        islands,
+        anatomy=head.anatomy,
+        template=template,
+        scalp=scalp,
+        image=head.image,
+        pain=settings.pain(),
+    )
+    return [*nodes, *regions], list(targets), list(read_sites(network_map, head.anatomy, template))
+
+
+def _series(job: PersonJob, steps: Steps, key: str, progress: Progress) -> PersonSeries:
+    def make() -> Arrays:
+        loaded = load_series(job.person, say=progress.note)
+        return {
+            "data": np.asarray(loaded.series.data, dtype=np.float32),
+            "tr_s": np.array(loaded.series.tr_s),
+            "lengths": np.array(loaded.run_lengths),
+            "text": np.array(json.dumps([list(loaded.runs), loaded.cleaning, list(loaded.series.steps)])),
+        }
+
+    arrays, _ = steps.run("series", key, make)
+    runs, cleaning, words = json.loads(str(arrays["text"]))
+    source = ", ".join(run.paths[0].name for run in job.person.runs)
+    series = Timeseries(arrays["data"], files.template_grayordinates(), float(arrays["tr_s"]), source, tuple(words))
+    return PersonSeries(series, tuple(int(n) for n in arrays["lengths"]), tuple(runs), cleaning)
+
+
+def _map(  # noqa: PLR0913 - one step of the line, split off for its length
+    job: PersonJob, loaded: PersonSeries | None, head: Head, lesion: BoolArray, steps: Steps, key: str
+) -> tuple[NetworkMap, Prior | None]:
+    if loaded is None:
+        assert job.map_file is not None  # noqa: S101 - either a scan or a map is given; the request was checked
+        return _given_map(job.map_file, lesion), None
+    prior = choose_prior(job.prior_file, files.template_grayordinates())
+    recipe = Recipe(prior, head.anatomy, job.settings.mapping.iterative(), lesion)
+
+    def make() -> Arrays:
+        made = recipe.make(loaded.series)
+        return {
+            "probability": made.probability,
+            "label": made.label,
+            "confidence": made.confidence,
+            "settings": np.array(json.dumps(dict(made.settings))),
+        }
+
+    arrays, _ = steps.run("map", key, make)
+    network_map = NetworkMap(
+        names=prior.names,
+        keys=prior.keys,
+        colours=prior.colours,
+        probability=arrays["probability"],
+        label=arrays["label"],
+        confidence=arrays["confidence"],
+        grayordinates=prior.grayordinates,
+        method="iterative",
+        settings=json.loads(str(arrays["settings"])),
+    )
+    return network_map, prior
+
+
+def _given_map(path: Path, lesion: BoolArray) -> NetworkMap:
+    """Take somebody's finished map, on the cortical rows; the lesion is taken out of it."""
+    given = files.read_network_map(path)
+    axis = files.template_grayordinates()
+    label, confidence, probability = (
+        files.align(np.asarray(values), given.grayordinates, axis)
+        for values in (given.label, given.confidence, given.probability)
+    )
+    label[lesion], confidence[lesion], probability[:, lesion] = 0, 0, 0
+    return replace(given, label=label, confidence=confidence, probability=probability, grayordinates=axis)
+
+
+def _controls(
+    job: PersonJob,
+    loaded: PersonSeries | None,
+    head: Head,
+    lesion: BoolArray,
+    prior: Prior | None,
+    steps: Steps,
+    rest: tuple[str, Progress],
+) -> list[dict[str, Any]]:
+    key, progress = rest
+    if loaded is None or prior is None or not job.settings.controls:
+        return []
+    recipe = Recipe(prior, head.anatomy, job.settings.mapping.iterative(), lesion)
+
+    def make() -> Arrays:
+        ours = any(not run.cleaned for run in job.person.runs)
+        first = "with global signal regression" if ours else "as the input was denoised"
+        rows = halves_control(loaded.series, recipe, variant=first, say=progress.note)
+        if ours:
+            other = load_series(job.person, global_signal=False, say=progress.note).series
+            second = "without global signal regression"
+        else:
+            other, second = without_global_signal(loaded.series), "with global signal regressed here"
+        rows += halves_control(other, recipe, variant=second, say=progress.note)
+        return {"text": np.array(json.dumps(rows))}
+
+    arrays, _ = steps.run("controls", key, make)
+    found: list[dict[str, Any]] = json.loads(str(arrays["text"]))
+    return found
+
+
+def _lesion_rows(job: PersonJob, head: Head) -> BoolArray:
+    """Cortical rows inside the lesion mask, anywhere from white to pial surface."""
+    axis = files.template_grayordinates()
+    rows = np.zeros(len(axis), dtype=bool)
+    if job.lesion_file is None:
+        return rows
+    if not head.anatomy.own:
+        raise OptionError(
+            "--lesion-mask needs the person's own surfaces: on template anatomy the lesion would land elsewhere",
+            where=job.lesion_file,
+            fix="give the surfaces in T1 space (fMRIPrep's anat folder, or --surfaces)",
+        )
+    mask = files.read_image(job.lesion_file, frame=head.anatomy.frame)
+    _same_space(mask, head, job.lesion_file)
+    to_voxel = np.linalg.inv(mask.affine)
+    for hemisphere in HEMISPHERES:
+        white = head.anatomy.surface(hemisphere, "white").vertices
+        pial = head.anatomy.surface(hemisphere, "pial").vertices
+        hit = np.zeros(len(white), dtype=bool)
+        for share in np.linspace(0, 1, 5):
+            place = white + share * (pial - white)
+            voxel = np.rint(place @ to_voxel[:3, :3].T + to_voxel[:3, 3]).astype(int)
+            inside = ((voxel >= 0) & (voxel < mask.data.shape)).all(axis=1)
+            hit[inside] |= np.asarray(mask.data)[tuple(voxel[inside].T)] > 0
+        rows[axis.rows(hemisphere)] = hit[axis.vertices(hemisphere)]
+    return rows
+
+
+def _same_space(mask: Any, head: Head, path: Path) -> None:
+    """Refuse a mask whose field of view does not hold the person's cortex."""
+    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (np.array(mask.data.shape) - 1)
+    world = corners @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+    cortex = np.concatenate([head.anatomy.surface(side).vertices for side in HEMISPHERES])
+    covered = ((cortex >= world.min(axis=0)) & (cortex <= world.max(axis=0))).all(axis=1).mean()
+    if covered < 0.9:
+        raise GeometryError(
+            f"the lesion mask covers only {covered:.0%} of the space that the cortex lies in",
+            where=path,
+            fix="give the mask in the space of the person's T1",
+        )
+    if not np.asarray(mask.data).any():
+        raise GeometryError("the lesion mask is empty", where=path, fix="check the mask; 1 marks the lesion")
+
+
+def _notes(job: PersonJob, head: Head, network_map: NetworkMap, lesion: BoolArray) -> tuple[str, ...]:
+    notes: list[str] = [*job.person.notes, *head.notes]
+    if job.lesion_file is not None:
+        notes.append(f"{int(lesion.sum())} cortical vertices lie in the lesion and take no part in map or targets")
+    absent = [name for name in ("SCAN", "AMN") if name not in network_map.names]
+    if absent:
+        notes.append(f"the prior or map has no {' and no '.join(absent)}: targets of that network cannot be found")
+    return tuple(dict.fromkeys(notes))
+
+
+def best_targets(targets: Sequence[Target], *, most: int = 3) -> list[str]:
+    """One line per target, best first, laterality in words and in sign."""
+    words = {"L": "left", "R": "right"}
+    return [
+        f"{target.rank}. {target.piece.name}, {words[target.piece.hemisphere]} "
+        f"(x {target.xyz_ras[0]:+.1f}, y {target.xyz_ras[1]:+.1f}, z {target.xyz_ras[2]:+.1f} mm; score {target.score:.2f})"
+        for target in targets[:most]
+    ]

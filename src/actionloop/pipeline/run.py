@@ -1,0 +1,301 @@
+"""The verbs: plan for people in a data set, demo for the person that comes with the resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actionloop import facts, files
+from actionloop.errors import ActionloopError, InputError, OptionError
+from actionloop.files import OutputFolder, PersonFiles, RunFiles, Selection
+from actionloop.pipeline.exports import entities_of, write_results
+from actionloop.pipeline.page import write_report
+from actionloop.pipeline.person import STEPS, PersonJob, best_targets, job_keys, run_person
+from actionloop.pipeline.progress import Progress
+from actionloop.pipeline.settings import Settings
+from actionloop.pipeline.steps import Steps
+
+DEMO_LABEL = "010188"
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """Everything that `actionloop plan` was asked; paths as given.
+
+    Either `derivatives`, or bare paths (`bold`), or a finished map (`map_file`) with or without either.
+    """
+
+    out: Path
+    derivatives: Path | None = None
+    level: str = "participant"
+    participant_labels: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    acquisitions: tuple[str, ...] = ()
+    bids_filter: Path | None = None
+    anatomy: Path | None = None
+    layout: str | None = None
+    bold: tuple[Path, ...] = ()
+    surfaces: tuple[Path, ...] = ()
+    t1w: Path | None = None
+    confounds: tuple[Path, ...] = ()
+    outliers: tuple[Path, ...] = ()
+    tr_s: float | None = None
+    map_file: Path | None = None
+    prior: Path | None = None
+    lesion_mask: Path | None = None
+    settings: Settings = field(default_factory=Settings)
+    work_dir: Path | None = None
+    overwrite: bool = False
+    reports_only: bool = False
+    dry_run: bool = False
+    stop_on_first_crash: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one person.
+
+    Attributes
+    ----------
+    label : str
+    ok : bool
+    message : str
+        Best targets, or what went wrong.
+    report : Path or None
+    """
+
+    label: str
+    ok: bool
+    message: str
+    report: Path | None = None
+
+
+def plan(request: PlanRequest, *, progress: Progress) -> list[Outcome]:
+    """Map, rank, export and report everybody asked for.
+
+    Each person is worked on alone: an error in one leaves the others' results whole. A run that was killed goes on
+    where it stopped; a person who is finished, with the same inputs, options and version, is left as is.
+
+    Parameters
+    ----------
+    request : PlanRequest
+    progress : Progress
+
+    Returns
+    -------
+    list of Outcome
+        One per person, in order.
+
+    Raises
+    ------
+    ActionloopError
+        What concerns everybody: no such data set, options that cannot be used, an OUT that cannot be written.
+    """
+    if request.level != "participant":
+        raise OptionError(
+            f"the analysis level {request.level!r} is not there yet", fix="use 'participant'; group maps come later"
+        )
+    files.require(groups=("plan",))
+    found: list[tuple[str, PersonFiles | ActionloopError]] = []
+    for label in _labels(request):
+        try:
+            found.append((label, _with_tr(_find(request, label), request.tr_s)))
+        except ActionloopError as error:
+            if request.stop_on_first_crash or len(_labels(request)) == 1:
+                raise
+            found.append((label, error))
+    if request.dry_run:
+        return [Outcome(label, isinstance(one, PersonFiles), _dry(one)) for label, one in found]
+    outcomes: list[Outcome] = []
+    for label, one in found:
+        try:
+            if isinstance(one, ActionloopError):
+                raise one
+            job = PersonJob(one, request.settings, request.prior, request.map_file, request.lesion_mask)
+            outcomes.append(_finish(job, request, progress))
+        except ActionloopError as error:
+            if request.stop_on_first_crash:
+                raise
+            outcomes.append(Outcome(label, False, str(error)))
+    return outcomes
+
+
+def demo(out: Path, *, overwrite: bool = False, seed: int = 0, progress: Progress) -> Outcome:
+    """Run the whole line on a real person: LEMON sub-010188, on template anatomy.
+
+    Parameters
+    ----------
+    out : Path
+    overwrite : bool
+    seed : int
+    progress : Progress
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ActionloopError
+    """
+    files.require(groups=("demo",))
+    series = (files.resource("lemon_series_L"), files.resource("lemon_series_R"))
+    tr_s = float(facts.load("lemon")["tr_s"])
+    run = RunFiles(
+        paths=series,
+        kind="surface",
+        space="fsaverage5",
+        cleaned=False,
+        filtered=True,
+        tr_s=tr_s,
+        entities={"session": "02", "task": "rest", "acquisition": "AP", "run": "01"},
+        name="ses-02_task-rest_acq-AP_run-01",
+        confounds=files.resource("lemon_confounds"),
+    )
+    notes = (
+        "MPI-LEMON participant, 15.2 minutes of rest; the series were sampled to fsaverage5 and band-passed "
+        "(0.01-0.1 Hz) by the data set's authors.",
+        f"The file header states a repetition time of 1.0 s; the study's is {tr_s:g} s, which is used.",
+    )
+    person = PersonFiles(label=DEMO_LABEL, layout="surface", runs=(run,), notes=notes)
+    job = PersonJob(person, Settings(seed=seed), template_image=True)
+    request = PlanRequest(out=out, overwrite=overwrite, settings=job.settings)
+    return _finish(job, request, progress)
+
+
+def _finish(job: PersonJob, request: PlanRequest, progress: Progress) -> Outcome:
+    """Do whatever of one person's work is not done yet."""
+    label = job.person.label
+    work = (request.work_dir or request.out / "work") / f"sub-{label}"
+    sources = [] if request.derivatives is None else [files.source_dataset(request.derivatives, out=request.out)]
+    out = OutputFolder(request.out, overwrite=request.overwrite, sources=sources)
+    steps = Steps(work)
+    progress.start(f"sub-{label}", len(STEPS))
+    stamp = work / "finished.json"
+    keys = job_keys(job, steps.hash_files(job.inputs))
+    finished = _finished(stamp, keys["person"], out)
+    if finished is not None and not request.reports_only:
+        progress.note("already finished with these inputs and options; nothing to do")
+        progress.done()
+        return Outcome(label, True, finished["message"], out.path / finished["report"])
+    result = run_person(job, steps, progress=progress)
+    progress.step(STEPS[5])
+    root = request.derivatives or _common_folder(job.inputs)
+    written, provenance = write_results(out, result, root=root)
+    progress.step(STEPS[6])
+    page = write_report(out, result, written, provenance, say=progress.note)
+    message = "\n".join(best_targets(result.targets)) or "no target was found"
+    _drop_stale(out, stamp, [path for _, path in written])
+    files.write_json(
+        stamp,
+        {"key": keys["person"], "report": page, "message": message, "written": [path for _, path in written]},
+    )
+    progress.done()
+    return Outcome(label, True, message, out.path / page)
+
+
+def _finished(stamp: Path, key: str, out: OutputFolder) -> dict[str, str] | None:
+    """Tell what a finished person's run left, if it had the same key and every file is still there."""
+    state = _read_stamp(stamp)
+    if state is None or state.get("key") != key:
+        return None
+    present = all((out.path / name).is_file() for name in (*state["written"], state["report"]))
+    return {"message": str(state["message"]), "report": str(state["report"])} if present else None
+
+
+def _drop_stale(out: OutputFolder, stamp: Path, written: Sequence[str]) -> None:
+    """Remove files of this person's earlier run that this one did not write: they no longer belong to the result."""
+    state = _read_stamp(stamp)
+    for name in set(state["written"] if state else ()) - set(written):
+        place = out.path / name
+        if place.is_file():
+            place.unlink()
+
+
+def _read_stamp(stamp: Path) -> Mapping[str, object] | None:
+    import json
+
+    try:
+        state = json.loads(stamp.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) and {"key", "written", "report", "message"} <= state.keys() else None
+
+
+def _labels(request: PlanRequest) -> list[str]:
+    """Return the labels of the people asked for; everybody in the data set if none was named."""
+    wanted = [label.removeprefix("sub-") for label in request.participant_labels]
+    if request.derivatives is None:
+        if not request.bold and request.map_file is None:
+            raise OptionError(
+                "there is nothing to work on",
+                fix="give DERIVATIVES (a folder), or --bold files, or --map with a finished map",
+            )
+        if len(wanted) > 1:
+            raise OptionError("bare paths are one person's; give one --participant-label")
+        return wanted or ["01"]
+    return wanted or files.list_people(request.derivatives, layout=request.layout)  # type: ignore[arg-type]
+
+
+def _find(request: PlanRequest, label: str) -> PersonFiles:
+    if request.derivatives is None:
+        return _bare(request, label)
+    selection = Selection(
+        sessions=request.sessions,
+        tasks=request.tasks,
+        runs=request.runs,
+        acquisitions=request.acquisitions,
+        bids_filter={} if request.bids_filter is None else files.read_bids_filter(request.bids_filter),
+    )
+    return files.find_person(
+        request.derivatives,
+        label,
+        layout=request.layout,  # type: ignore[arg-type]
+        selection=selection,
+        anatomy=request.anatomy,
+    )
+
+
+def _bare(request: PlanRequest, label: str) -> PersonFiles:
+    surfaces: Path | Sequence[Path] | None = request.surfaces[0] if len(request.surfaces) == 1 else request.surfaces
+    if request.map_file is not None and not request.bold:
+        return files.bare_geometry(label, surfaces=surfaces or None, t1w=request.t1w)
+    return files.bare_person(
+        label,
+        bold=request.bold,
+        surfaces=surfaces or None,
+        t1w=request.t1w,
+        confounds=request.confounds,
+        outliers=request.outliers,
+        tr_s=request.tr_s,
+    )
+
+
+def _with_tr(person: PersonFiles, tr_s: float | None) -> PersonFiles:
+    """Give every run the repetition time stated on the command line."""
+    from dataclasses import replace
+
+    if tr_s is None:
+        return person
+    return replace(person, runs=tuple(replace(run, tr_s=tr_s) for run in person.runs))
+
+
+def _dry(one: PersonFiles | ActionloopError) -> str:
+    if isinstance(one, ActionloopError):
+        return str(one)
+    surfaces = "none, template" if one.surfaces is None else one.surfaces.space
+    return "\n".join(
+        [
+            f"layout {one.layout}; surfaces: {surfaces}; T1: {one.t1w.name if one.t1w else 'none'}",
+            *(f"run {run.name}: {run.paths[0].name}, TR {run.tr_s}" for run in one.runs),
+            *one.notes,
+        ]
+    )
+
+
+def _common_folder(paths: Sequence[Path]) -> Path | None:
+    folders = {path.resolve().parent for path in paths}
+    return folders.pop() if len(folders) == 1 else None

@@ -1,0 +1,221 @@
+"""From the files of a person's runs to one cleaned, standardised series on the 59,412 cortical rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from actionloop import files, signal
+from actionloop.brain import apply_weights, sphere_weights
+from actionloop.errors import InputError, SignalError
+from actionloop.files import Confounds, PersonFiles, RunFiles
+from actionloop.types import HEMISPHERES, BoolArray, FloatArray, Grayordinates, Hemisphere, Timeseries
+
+HALF = 0.5
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PersonSeries:
+    """A person's runs, joined.
+
+    Attributes
+    ----------
+    series : Timeseries
+        (frame, 59412), each run demeaned and scaled before joining.
+    run_lengths : tuple of int
+        Frames of each run that remain.
+    runs : tuple of mappings
+        One row per run for the report.
+    cleaning : str
+        Name of what was removed, for the methods paragraph.
+    """
+
+    series: Timeseries
+    run_lengths: tuple[int, ...]
+    runs: tuple[Mapping[str, Any], ...]
+    cleaning: str
+
+
+def load_series(person: PersonFiles, *, global_signal: bool | None = None, say: Say = lambda _: None) -> PersonSeries:
+    """Read, clean and join the runs of one person.
+
+    Parameters
+    ----------
+    person : PersonFiles
+    global_signal : bool, optional
+        Remove the global signal. By default it is removed where the cleaning is ours (preprocessed input), and
+        input that another program denoised is taken as it is.
+    say : callable
+        Gets one line per run.
+
+    Returns
+    -------
+    PersonSeries
+
+    Raises
+    ------
+    InputError, SignalError
+        A run that cannot be used; nothing is joined then.
+    """
+    target = files.template_grayordinates()
+    parts: list[Timeseries] = []
+    rows: list[dict[str, Any]] = []
+    for run in person.runs:
+        say(f"reading {run.name}")
+        raw = _read(run)
+        cleaned, words = _clean(raw, run, global_signal)
+        on_target = to_cortex(cleaned, target)
+        signal.usable(on_target, min_frames=1, min_minutes=0)
+        parts.append(signal.standardise(on_target))
+        rows.append(
+            {
+                "name": run.name,
+                "file": run.paths[0].name,
+                "tr_s": raw.tr_s,
+                "frames": raw.n_frames,
+                "frames_kept": cleaned.n_frames,
+                "minutes": raw.minutes,
+                "minutes_kept": cleaned.minutes,
+                "cleaning": words,
+                "coverage": float(signal.valid_rows(on_target).mean()),
+            }
+        )
+        del raw, cleaned, on_target
+    joined = signal.concatenate(parts)
+    signal.usable(joined)
+    names = list(dict.fromkeys(str(row["cleaning"]) for row in rows))
+    return PersonSeries(joined, tuple(part.n_frames for part in parts), tuple(rows), "; ".join(names))
+
+
+def to_cortex(series: Timeseries, target: Grayordinates) -> Timeseries:
+    """Carry a series to the target's cortical rows: by vertex for fsLR-32k, over the spheres for fsaverage.
+
+    Rows without data come out as zero.
+    """
+    axis = series.grayordinates
+    if axis.n_vertices == target.n_vertices:
+        data = files.align(series.data[:, : axis.n_cortex], axis.cortex(), target)
+        return replace(series, data=np.ascontiguousarray(data, dtype=np.float32), grayordinates=target)
+    level = {files.fsaverage_sphere("L", level=level).n_vertices: level for level in (5, 6)}.get(axis.n_vertices)
+    if level is None:
+        raise SignalError(f"no way from a mesh of {axis.n_vertices} vertices to fsLR-32k", where=series.source or None)
+    template = files.template_anatomy()
+    data = np.zeros((series.n_frames, len(target)), dtype=np.float32)
+    valid = signal.valid_rows(series)
+    for hemisphere in HEMISPHERES:
+        weights = sphere_weights(
+            files.fsaverage_sphere(hemisphere, level=level), template.surface(hemisphere, "sphere")
+        )[target.vertices(hemisphere)]
+        has_signal = axis.to_mesh(valid, hemisphere, fill=False).astype(float)
+        # A vertex with half or more of its weight on empty source vertices counts as dropout: it is left zero.
+        share = weights @ has_signal
+        rescale = np.divide(1.0, share, out=np.zeros_like(share), where=share > HALF)
+        weights = sparse.diags_array(rescale) @ weights @ sparse.diags_array(has_signal)
+        mesh = axis.to_mesh(series.data, hemisphere)
+        data[:, target.rows(hemisphere)] = apply_weights(weights, mesh)
+    step = f"carried from fsaverage{level} to fsLR-32k (barycentric, over the registered spheres)"
+    return replace(series, data=data, grayordinates=target, steps=(*series.steps, step))
+
+
+def joined_surfaces(data: Mapping[Hemisphere, FloatArray], *, tr_s: float, source: str) -> Timeseries:
+    """Join left and right surface series into one series on their own mesh."""
+    n_vertices = data["L"].shape[1]
+    axis = Grayordinates(np.arange(n_vertices), np.arange(n_vertices), n_vertices)
+    return Timeseries(np.concatenate([data["L"], data["R"]], axis=1), axis, tr_s, source)
+
+
+def _read(run: RunFiles) -> Timeseries:
+    where = ", ".join(str(path) for path in run.paths)
+    if run.kind == "cifti":
+        return files.read_cifti_series(run.paths[0], tr_s=run.tr_s)
+    if run.tr_s is None:
+        raise SignalError(
+            "the repetition time (TR) is missing: surface files do not hold it reliably",
+            where=where,
+            fix="give it in seconds with --tr, e.g. --tr 0.8",
+        )
+    data, _ = files.read_surface_series(run.paths[0], run.paths[1], tr_s=run.tr_s)
+    return joined_surfaces(data, tr_s=run.tr_s, source=where)
+
+
+def _clean(series: Timeseries, run: RunFiles, global_signal: bool | None) -> tuple[Timeseries, str]:
+    """Clean one run as its origin asks; returns the kept frames and what was done, in words."""
+    if run.cleaned:
+        kept, words = _censor(series, run)
+        if global_signal:
+            column = signal.global_signal(kept)[:, None]
+            return signal.regress(kept, column, names=["global signal"]), f"{words}, global signal regressed here"
+        return kept, words
+    if run.confounds is None:
+        raise InputError(
+            "this run is preprocessed but not denoised, and its confound table is missing",
+            where=run.paths[0],
+            fix="keep the *_desc-confounds_timeseries.tsv beside it, or give denoised data (XCP-D)",
+        )
+    table = files.read_confounds(run.motion or run.confounds)
+    if table.n_frames != series.n_frames:
+        raise InputError(
+            f"the series has {series.n_frames} frames and its confound table {table.n_frames}",
+            where=table.source,
+            fix="check that both belong to the same run",
+        )
+    with_global_signal = global_signal is None or global_signal
+    if set(files.MOTION_NAMES) <= set(table.names) or (not table.names and table.values.shape[1] in (6, 12)):
+        cleaning = signal.plain_cleaning(with_global_signal=with_global_signal)
+        cleaned, _ = signal.clean(
+            series,
+            files.motion_parameters(table),
+            cleaning=cleaning,
+            fd_mm=table.framewise_displacement(),
+            keep=~table.non_steady(),
+        )
+        return cleaned, f"plain cleaning {cleaning.name}"
+    return regress_whole(series, table, with_global_signal=with_global_signal, filtered=run.filtered)
+
+
+def regress_whole(
+    series: Timeseries, table: Confounds, *, with_global_signal: bool, filtered: bool
+) -> tuple[Timeseries, str]:
+    """Regress every column of a table, then the mean of what is left; for tables made to be used whole.
+
+    A series that was filtered gets its confounds filtered alike: otherwise their removal would put back what the
+    filter took out.
+    """
+    names = list(table.names) or [f"column {i + 1}" for i in range(table.values.shape[1])]
+    columns = table.everything()
+    words = f"{len(names)} confounds regressed"
+    if filtered:
+        band_hz = signal.plain_cleaning().band_hz
+        assert band_hz is not None  # noqa: S101 - the plain cleaning has a band
+        columns = signal.bandpass(columns, tr_s=series.tr_s, band_hz=band_hz)
+        words += f" (band-passed {band_hz[0]:g}-{band_hz[1]:g} Hz like the series)"
+    cleaned = signal.regress(series, columns, names=names)
+    if with_global_signal:
+        cleaned = signal.regress(cleaned, signal.global_signal(cleaned)[:, None], names=["global signal"])
+        words += ", global signal regressed"
+    return cleaned, words
+
+
+def _censor(series: Timeseries, run: RunFiles) -> tuple[Timeseries, str]:
+    words = "denoised by the pipeline that wrote it, used as it is"
+    if run.outliers is None:
+        return series, words
+    keep, already = files.keep_frames(run.outliers, n_frames=series.n_frames, series=run.paths[0])
+    if already:
+        return series, f"{words}, censored there"
+    return _kept(series, keep, run), f"{words}, {int((~keep).sum())} outlier frames left out"
+
+
+def _kept(series: Timeseries, keep: BoolArray, run: RunFiles) -> Timeseries:
+    if not keep.any():
+        raise SignalError(
+            "every frame of this run is marked as an outlier",
+            where=run.outliers,
+            fix="choose other runs with --run-id, or a milder motion threshold in the denoising",
+        )
+    return signal.select_frames(series, keep)
