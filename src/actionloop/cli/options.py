@@ -1,0 +1,187 @@
+"""The words that `actionloop plan` understands, in the groups that its help shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from actionloop.cli.ask import PainSide
+from actionloop.errors import OptionError
+
+LEVELS = ("participant", "group")
+SHAPE = "actionloop plan DERIVATIVES OUT participant [options]"
+BARE_SHAPE = "actionloop plan OUT participant --bold FILES [options]"
+
+_WHO = Group("Whom and which runs", sort_key=1)
+_PAIN = Group("The pain", sort_key=2)
+_FILES = Group("Files given by path", sort_key=3)
+_HOW = Group("How it runs", sort_key=4)
+
+Words = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)]
+Paths = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="", show_default=False)]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+@Parameter(name="*", group=_WHO)
+@dataclass(frozen=True)
+class Who:
+    """People and runs, chosen by label; lists are separated by spaces.
+
+    Parameters
+    ----------
+    participant_label
+        People to work on, with or without 'sub-'; everybody when left out.
+    session_label
+        Sessions to use; all when left out.
+    task_id
+        Tasks to use; the resting ones when left out.
+    run_id
+        Runs to use; all when left out.
+    acquisition
+        Acquisitions to use; all when left out.
+    bids_filter_file
+        JSON file that chooses runs as in fMRIPrep: {"bold": {"task": "rest"}}.
+    layout
+        Kind of the input folder; recognised by itself when left out.
+    anatomy
+        fMRIPrep folder with surfaces and T1, for XCP-D output that has none.
+    """
+
+    participant_label: Annotated[Words, Parameter(alias="--participant_label")] = ()
+    session_label: Words = ()
+    task_id: Words = ()
+    run_id: Words = ()
+    acquisition: Words = ()
+    bids_filter_file: Path | None = None
+    layout: Literal["xcpd", "fmriprep", "hcp", "surface"] | None = None
+    anatomy: Path | None = None
+
+
+@Parameter(name="*", group=_PAIN)
+@dataclass(frozen=True)
+class Where:
+    """What the ranking needs to know of the patient; it holds for everybody in the run.
+
+    Parameters
+    ----------
+    pain_side
+        Side of the body that hurts; the opposite hemisphere is preferred.
+    pain_region
+        Body part that hurts, such as face, arm, hand, trunk, back, leg, foot; decides the preferred node.
+    lesion_mask
+        Image in T1 space; cortex in it takes no part in map or targets.
+    """
+
+    pain_side: PainSide | None = None
+    pain_region: str | None = None
+    lesion_mask: Path | None = None
+
+
+@Parameter(name="*", group=_FILES)
+@dataclass(frozen=True)
+class Given:
+    """Files of one person without a data set around them, and what replaces the program's own prior or map.
+
+    Parameters
+    ----------
+    bold
+        CIFTI series, or left and right surface series; then DERIVATIVES is left out.
+    surfaces
+        Folder or files: white and pial of both hemispheres, in the space of the T1.
+    t1w
+        T1 image (not defaced) that the surfaces belong to.
+    confounds
+        Confound tables, one per run in the same order; without them the series count as denoised.
+    outliers
+        Outlier masks, one per run in the same order.
+    tr
+        Repetition time in seconds, where the files do not state it or state it wrongly.
+    map_file
+        Finished network map (dlabel, or dscalar of probabilities); mapping is skipped.
+    prior
+        Group prior in place of the default one: dlabel, dscalar, or template .mat.
+    """
+
+    bold: Paths = ()
+    surfaces: Paths = ()
+    t1w: Path | None = None
+    confounds: Paths = ()
+    outliers: Paths = ()
+    tr: float | None = None
+    map_file: Annotated[Path | None, Parameter(name="--map")] = None
+    prior: Path | None = None
+
+
+@Parameter(name="*", group=_HOW)
+@dataclass(frozen=True)
+class How:
+    """Settings and conduct of the run.
+
+    Parameters
+    ----------
+    work_dir
+        Folder of finished steps; OUT/work when left out.
+    config_file
+        Settings as .toml or .json; the command line wins.
+    random_seed
+        Seed, written into the provenance.
+    no_controls
+        Leave out the split-half control maps (faster).
+    overwrite
+        Write into an OUT that holds other things; nothing of those is changed.
+    reports_only
+        Write files and report again from the finished steps.
+    dry_run
+        Say what would be used, and stop.
+    stop_on_first_crash
+        Stop at the first person who fails.
+    """
+
+    work_dir: Annotated[Path | None, Parameter(alias="-w")] = None
+    config_file: Path | None = None
+    random_seed: Annotated[int | None, Parameter(alias="--seed")] = None
+    no_controls: Flag = False
+    overwrite: Flag = False
+    reports_only: Flag = False
+    dry_run: Flag = False
+    stop_on_first_crash: Flag = False
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the words without dashes mean."""
+
+    derivatives: Path | None
+    out: Path
+    level: str
+
+
+def read_places(words: Sequence[str], given: Given) -> Places:
+    """Tell DERIVATIVES, OUT and the level apart.
+
+    Raises
+    ------
+    OptionError
+        Too few or too many words, or no level at the end.
+    """
+    alone = bool(given.bold)
+    shape = f"the form is: {BARE_SHAPE if alone else SHAPE}"
+    if not words or words[-1] not in LEVELS:
+        found = f"found {' '.join(words)}" if words else "found nothing"
+        raise OptionError(
+            f"the last word must be the level, 'participant'; {found}",
+            fix=f"{shape}; lists such as --participant-label 01 02 come after these words",
+        )
+    places = [Path(word) for word in words[:-1]]
+    if len(places) == 2 and not alone:
+        return Places(places[0], places[1], words[-1])
+    if len(places) == 1 and (alone or given.map_file is not None):
+        return Places(None, places[0], words[-1])
+    if len(places) == 2:
+        raise OptionError("--bold takes the place of DERIVATIVES; both were given", fix=shape)
+    expected = "OUT" if alone else "DERIVATIVES and OUT"
+    raise OptionError(f"expected {expected} before '{words[-1]}', found {len(places)} path(s)", fix=shape)
