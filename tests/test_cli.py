@@ -167,7 +167,6 @@ def test_wrong_usage_exits_2_with_a_text(words: list[str], capsys: pytest.Captur
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines()[-1].startswith("  next: ") or "  next: " in err
     assert "error: " in err
     assert "Traceback" not in err and "Root Input Tokens" not in err and "Function defined" not in err
 

@@ -86,7 +86,7 @@ class Bar:
             return
         self._step += 1
         self._steps = max(self._steps, self._step)
-        self._bar.update(self._task, completed=self._step - 1, total=self._steps, description=text)
+        self._bar.update(self._task, completed=self._step - 1, total=self._steps, description=text, refresh=True)
 
     def note(self, text: str) -> None:
         """Write one line above the bar."""
@@ -95,7 +95,7 @@ class Bar:
     def done(self) -> None:
         """Fill the bar; twice is once."""
         if self._task is not None:
-            self._bar.update(self._task, completed=self._steps, description="finished")
+            self._bar.update(self._task, completed=self._steps, description="finished", refresh=True)
             self._bar.stop_task(self._task)
         self._task = None
 
