@@ -302,12 +302,11 @@ def test_a_persons_own_folds_tell_the_sides_in_a_noisy_image():
     anatomy = Anatomy(surfaces, {side: np.zeros(32_492) for side in HEMISPHERES}, "MSC06", True, "MSC06")
 
     pial = np.concatenate([surfaces[side, "pial"].vertices for side in HEMISPHERES])
-    affine = np.diag([2.0, 2, 2, 1])
+    affine = np.diag([2.5, 2.5, 2.5, 1])
     affine[:3, 3] = pial.min(axis=0) - 20
-    shape = tuple(int(n) for n in np.ceil((np.ptp(pial, axis=0) + 40) / 2))
-    grid = (
-        np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), axis=-1).reshape(-1, 3) * 2 + affine[:3, 3]
-    )
+    shape = tuple(int(n) for n in np.ceil((np.ptp(pial, axis=0) + 40) / 2.5))
+    ijk = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), axis=-1).reshape(-1, 3)
+    grid = ijk * 2.5 + affine[:3, 3]
 
     def depth(kind):
         points = np.concatenate([surfaces[side, kind].vertices for side in HEMISPHERES])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,7 @@ def pieces_of(network_map, anatomy, template):
     return nodes, islands
 
 
+@cache
 def shell(gap=15.0):
     """A scalp that runs `gap` mm outside both ellipsoids, as one larger ellipsoid."""
     unit = fibonacci(20_000)
@@ -323,7 +325,10 @@ def test_distances_to_the_territories_are_geodesic(ranked, network_map, anatomy)
         assert set(target.neighbour_distance_mm) == wanted
     for target in (by_name(ranked)["SCAN middle R"], by_name(ranked)["SCAN superior L"]):
         mesh = network_map.grayordinates.to_mesh(network_map.label, target.piece.hemisphere)
-        exact = Geodesic(anatomy.surface(target.piece.hemisphere)).from_vertices(target.vertex, exact=True)
+        surface = anatomy.surface(target.piece.hemisphere)
+        near = np.linalg.norm(surface.vertices - target.xyz_ras, axis=1) < 50  # no way to a territory is longer
+        patch = replace(surface, faces=surface.faces[near[surface.faces].all(axis=1)])
+        exact = Geodesic(patch).from_vertices(target.vertex, exact=True)
         for name, key in (("foot", 3), ("hand", 4), ("mouth", 5)):
             assert target.neighbour_distance_mm[name] == pytest.approx(exact[mesh == key].min(), rel=0.05, abs=0.7)
 
@@ -351,13 +356,15 @@ def test_order_of_input_does_not_matter(network_map, anatomy, pieces, ranked):
 
 def test_more_probable_and_larger_is_better(network_map, anatomy, pieces):
     piece = pieces[0][0]
-
-    def score(one):
-        return rank_targets(network_map, [one], [], anatomy=anatomy, template=anatomy)[0].score
-
-    assert score(replace(piece, mean_probability=0.9)) > score(replace(piece, mean_probability=0.5))
-    assert score(replace(piece, area_mm2=400.0)) > score(replace(piece, area_mm2=100.0))
-    assert score(replace(piece, area_mm2=4000.0)) - score(replace(piece, area_mm2=2000.0)) < 0.001
+    variants = [replace(piece, mean_probability=p) for p in (0.5, 0.9)]
+    variants += [replace(piece, area_mm2=a) for a in (100.0, 400.0, 2000.0, 4000.0)]
+    found = rank_targets(network_map, variants, [], anatomy=anatomy, template=anatomy)
+    score = {(t.piece.mean_probability, t.piece.area_mm2): t.score for t in found}
+    less, more, *sizes = (score[v.mean_probability, v.area_mm2] for v in variants)
+    assert more > less
+    assert sizes == sorted(sizes)
+    assert sizes[1] > sizes[0]
+    assert sizes[3] - sizes[2] < 0.001  # beyond a coil's reach more area is worth nothing
 
 
 def test_a_rigid_motion_leaves_scores(right_mesh, network_map, anatomy, pieces, ranked):
