@@ -75,7 +75,7 @@ def target_views(
     labels = network_map.grayordinates.to_mesh(network_map.label, target.piece.hemisphere)
     place(page, finish(view, _painted(view, anatomy, network_map, target)), (4, _HEAD))
     _clutter(page, view, anatomy, target, (others, sites))
-    _compass(page, axes)
+    _compass(page, axes, target)
     _coil(page, axes, target)
     seen = set(np.unique(view.raster.label(labels)).tolist())
     _key(page, network_map, seen, has_slices=image is not None)
@@ -159,12 +159,15 @@ def _halo() -> dict[str, Any]:
     return {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
 
 
-def _compass(page: Axes, axes: FloatArray) -> None:
-    """Name the anatomical direction of each edge of the close-up."""
+def _compass(page: Axes, axes: FloatArray, target: Target) -> None:
+    """Name the anatomical direction of each edge of the close-up, save where the handle is written."""
+    handle = None if target.pose is None else axes[:2] @ -target.pose.matrix[:3, 1]
     middle, low, high = _CELL / 2, 14.0, _CELL - 14.0
     places = [(axes[0], high, middle, "right"), (-axes[0], low, middle, "left")]
     places += [(axes[1], middle, low, "center"), (-axes[1], middle, high - 6, "center")]
     for direction, column, row, align in places:
+        if handle is not None and axes[:2] @ direction @ handle > 0.94 * np.linalg.norm(handle):
+            continue
         axis = int(np.abs(direction).argmax())
         name = (("left", "right"), ("back", "front"), ("down", "up"))[axis][int(direction[axis] > 0)]
         write(page, column, row + _HEAD, name, ha=align, fontsize=6.5, color=ink(), bbox=_halo())

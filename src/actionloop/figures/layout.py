@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _GAP = 24  # pixels between the views
 _HEAD = 44  # pixels for the title
+_STRIP = 34  # pixels above each view for its letters
 Corners = dict[ViewName, tuple[float, float]]
 Box = tuple[float, float, float, float]
 
@@ -28,16 +29,16 @@ def compose(views: SurfaceViews, colour: Callable[[View], FloatArray], title: st
     side = max(shapes[name][1] for name in shapes if name != "dorsal")
     upper = max(shapes["L lateral"][0], shapes["R lateral"][0])
     lower = max(shapes["L medial"][0], shapes["R medial"][0])
-    middle = max(shapes["dorsal"][1], 560)
-    width, height = 2 * side + middle + 2 * _GAP, head + upper + lower + _GAP
+    middle = shapes["dorsal"][1] + 8
+    width, height = 2 * side + middle + 2 * _GAP, head + upper + lower + 2 * _STRIP + _GAP
     figure, axes = sheet(width, height)
     right = side + middle + 2 * _GAP
     corners: Corners = {
-        "L lateral": (0, head),
-        "L medial": (0, head + upper + _GAP),
-        "dorsal": (side + _GAP + (middle - shapes["dorsal"][1]) // 2, head),
-        "R lateral": (right, head),
-        "R medial": (right, head + upper + _GAP),
+        "L lateral": (0, head + _STRIP),
+        "L medial": (0, head + upper + 2 * _STRIP + _GAP),
+        "dorsal": (side + _GAP + (middle - shapes["dorsal"][1]) // 2, head + _STRIP),
+        "R lateral": (right, head + _STRIP),
+        "R medial": (right, head + upper + 2 * _STRIP + _GAP),
     }
     for name, corner in corners.items():
         view = views.views[name]
@@ -50,19 +51,20 @@ def compose(views: SurfaceViews, colour: Callable[[View], FloatArray], title: st
 
 def _letters(axes: Axes, name: ViewName, corner: tuple[float, float], shape: tuple[int, int]) -> None:
     column, row = corner
-    big: dict[str, Any] = {"fontsize": 12, "weight": "bold", "va": "top"}
-    small: dict[str, Any] = {"fontsize": 6.5, "color": quiet(), "va": "top"}
+    big: dict[str, Any] = {"fontsize": 12, "weight": "bold"}
+    small: dict[str, Any] = {"fontsize": 6.5, "color": quiet()}
+    above = row - _STRIP / 2
     if name == "dorsal":
-        write(axes, column + 4, row + 4, "L", **big)
-        write(axes, column + shape[1] - 4, row + 4, "R", ha="right", **big)
-        write(axes, column + shape[1] / 2, row + shape[0] - 4, "from above, front up", **{**small, "ha": "center"})
+        write(axes, column + 4, above, "L", **big)
+        write(axes, column + shape[1] - 4, above, "R", ha="right", **big)
+        write(axes, column + shape[1] / 2, row + shape[0] + 8, "from above, front up", ha="center", **small)
         return
+    write(axes, column + 4, above, name[0], **big)
+    write(axes, column + 36, above + 2, f"{'left' if name[0] == 'L' else 'right'} {name[2:]}", **small)
     front_left = name in ("L lateral", "R medial")
-    write(axes, column + 4, row + 4, name[0], **big)
-    write(axes, column + 34, row + 12, f"{'left' if name[0] == 'L' else 'right'} {name[2:]}", **small)
     for text, at_left in (("front", front_left), ("back", not front_left)):
         at = column + (6 if at_left else shape[1] - 6)
-        write(axes, at, row + shape[0] - 22, text, **{**small, "ha": "left" if at_left else "right"})
+        write(axes, at, row + shape[0] - 12, text, ha="left" if at_left else "right", **small)
 
 
 def free_place(views: SurfaceViews, corners: Corners) -> Box:

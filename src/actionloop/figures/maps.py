@@ -82,7 +82,7 @@ def probability_map(
         probability,
         ramp=np.stack([np.array([0.97, 0.95, 0.90]), colour, 0.45 * colour]),
         limits=(0.0, 1.0),
-        caption=(f"probability of {name}", "dark line: border of its label"),
+        caption=(f"probability of {name}", "line: border of its label"),
         borders=member,
         title=title,
     )
@@ -101,7 +101,7 @@ def confidence_map(
         network_map.confidence,
         ramp=ramp,
         limits=(0.0, 1.0),
-        caption=("confidence: winning probability minus runner-up", "dark lines: borders of SCAN and AMN"),
+        caption=("confidence", "lines: borders of SCAN, AMN"),
         borders=_on_mesh(views, network_map.grayordinates, np.where(emphasised, network_map.label, 0)),
         title=title,
     )
@@ -133,11 +133,11 @@ def coverage(
     lost = np.array([0.84, 0.33, 0.10])
     if values.dtype == bool:
         ramp, numbers, limits = np.array([[0.60, 0.75, 0.82], [0.60, 0.75, 0.82]]), values.astype(float), (0.0, 1.0)
-        caption = (f"blue: signal ({share:.1f} % of cortex)", f"orange: none ({100 - share:.1f} %)")
+        caption = (f"blue: signal ({share:.1f} %)", f"orange: none ({100 - share:.1f} %)")
     else:
-        ramp, numbers = np.array([[0.88, 0.94, 0.97], [0.35, 0.58, 0.76], [0.05, 0.20, 0.38]]), values.astype(float)
+        ramp, numbers = np.array([[0.88, 0.94, 0.97], [0.52, 0.70, 0.84], [0.20, 0.42, 0.62]]), values.astype(float)
         limits = (0.0, float(np.percentile(numbers[valid], 98)) if valid.any() else 1.0)
-        caption = ("temporal standard deviation of the signal", f"orange: no signal ({100 - share:.1f} % of cortex)")
+        caption = ("temporal SD of signal", f"orange: none ({100 - share:.1f} %)")
     return _scalar(
         views,
         grayordinates,

@@ -156,7 +156,13 @@ def show_slice(
     axes.text(0.02, 0.98, low, ha="left", **looks)
     axes.text(0.98, 0.98, high, ha="right", **looks)
     axis = "xyz"[_PLANES[piece.name][2]]
-    label: dict[str, Any] = {"transform": axes.transAxes, "color": "white", "fontsize": 6, "ha": "left", "va": "bottom"}
+    label: dict[str, Any] = {
+        "transform": axes.transAxes,
+        "color": "white",
+        "fontsize": 6.5,
+        "ha": "left",
+        "va": "bottom",
+    }
     axes.text(0.02, 0.015, f"{piece.name}, {axis} = {piece.position_mm:+.0f} mm", **label)
 
 
@@ -177,7 +183,7 @@ def pial_on_t1(anatomy: Anatomy, image: Image, *, title: str = "") -> bytes:
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     centre, size = (low + high) / 2, high - low
     window = grey_window(image)
-    cell, head, foot = 480, 44 if title else 6, 40
+    cell, head, foot = 340, 44 if title else 6, 40
     rows: dict[PlaneName, list[float]] = {
         "axial": list(np.linspace(low[2] + 0.22 * size[2], high[2] - 0.08 * size[2], 4)),
         "coronal": list(np.linspace(low[1] + 0.15 * size[1], high[1] - 0.15 * size[1], 4)),

@@ -66,10 +66,10 @@ def default_prior(ingredients: PriorIngredients) -> Prior:
 
     The cortex is drawn first: large networks are unions of the 17-network parcellation; its somatomotor networks
     (with HCP-MMP areas 4, 3a, 3b, 1, 2) are divided into foot, hand and mouth by the nearest effector centre along
-    the surface; auditory areas are taken out; AMN is the mean of two drawings, network 7 of that parcellation and a list of
-    HCP-MMP areas; SCAN is a geodesic disc around each published node. The drawing is then
-    blurred along the surface, and the shares are the probabilities. Fingerprints are the group connectivity of the
-    parcels that a network covers.
+    the surface; auditory areas are taken out; AMN is the mean of two drawings, network 7 of that parcellation and a
+    list of HCP-MMP areas; SCAN is a geodesic disc around each published node. The drawing is then blurred along the
+    surface, and the shares are the probabilities. Fingerprints are the group connectivity of the parcels that a
+    network covers.
 
     Parameters
     ----------
@@ -149,6 +149,7 @@ def _draw(ingredients: PriorIngredients, hemisphere: Hemisphere, names: tuple[st
     effectors = scan["effector"]
     nearest = np.stack([distance_mm(effector) for effector in effectors]).argmin(axis=0)
     drawn[strip] = np.array([names.index(effector["name"]) for effector in effectors])[nearest[strip]]
+    drawn[np.isin(area, table["amn"]["both"])] = names.index("AMN")
     hearing = np.isin(area, strip_facts["auditory"]) & (strip | (drawn < 0))
     drawn[hearing] = names.index("auditory")
     for node in scan["node"]:
@@ -163,7 +164,7 @@ def _draw(ingredients: PriorIngredients, hemisphere: Hemisphere, names: tuple[st
 def _redraw_amn(drawn: IntArray, area: NDArray[np.str_], names: tuple[str, ...]) -> IntArray:
     """Draw AMN a second time, from HCP-MMP areas, over everything but the somatomotor strip.
 
-    The two atlases disagree most in the dlPFC, where one has an island and the other none; the prior averages both.
+    The two atlases disagree on where AMN ends; the prior averages both.
     """
     amn_areas = facts.load("networks")["amn"]["areas"]
     body = [names.index(name) for name in ("SCAN", "foot", "hand", "mouth", "auditory")]

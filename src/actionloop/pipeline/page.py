@@ -65,7 +65,7 @@ def write_report(
         provenance=provenance,
     )
     page = render_report(content)
-    path = out.write("report", entities, lambda place: files.write_text(place, page))
+    path = out.write("report", {"sub": entities["sub"]}, lambda place: files.write_text(place, page))
     return path.relative_to(out.path).as_posix()
 
 
@@ -85,8 +85,6 @@ def _glance(result: PersonResult) -> dict[str, str]:
         "Cleaning": result.cleaning or "–",
         "Prior": prior,
         "Method": result.network_map.method,
-        "Anatomy": result.head.anatomy.description,
-        "Frame": result.head.anatomy.frame,
         "Pain": pain or "not stated: hemispheres and nodes are ranked alike",
     }
 
