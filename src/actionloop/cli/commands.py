@@ -51,10 +51,10 @@ def plan(
     Input is the output folder of XCP-D, fMRIPrep (91k CIFTI) or the HCP pipelines, or files given by path.
     Results go to standard output, the log to standard error.
     """
-    from actionloop import pipeline
-
     places = read_places(words, given)
     _say(facts.notice())
+    from actionloop import pipeline
+
     request = pipeline.PlanRequest(
         derivatives=places.derivatives,
         out=places.out,
@@ -108,9 +108,9 @@ def demo(
     random_seed
         Seed, written into the provenance.
     """
+    _say(facts.notice())
     from actionloop import pipeline
 
-    _say(facts.notice())
     with shown_progress() as progress:
         outcome = pipeline.demo(out, overwrite=overwrite, seed=random_seed, progress=progress)
     return _tell([outcome])
