@@ -20,7 +20,7 @@ from scipy.spatial import ConvexHull
 
 from actionloop import facts
 from actionloop.files import declared_outputs, network_rows
-from actionloop.report import Picture, ReportContent, Table, draw_pictures, picture_name, render_report
+from actionloop.report import Picture, ReportContent, Table, draw_pictures, render_report
 from actionloop.report.page import embedded, moment, number, point
 from actionloop.report.rotatable import packed_plotly, rotatable_view
 from actionloop.types import Anatomy, CoilPose, Grayordinates, Image, NetworkMap, Piece, SiteReading, Surface, Target
@@ -356,9 +356,11 @@ def test_without_targets_pictures_or_series(content):
 
 
 def test_pictures_have_valid_distinct_names(content):
-    names = [picture_name(content, picture) for picture in content.pictures]
+    names = [declared_outputs()["figure"].name({"sub": "01", "desc": picture.key}) for picture in content.pictures]
     assert len(set(names)) == len(names)
-    assert names[0] == "sub-01/figures/sub-01_ses-a_desc-coverage_figure.png"
+    saved = "sub-01/figures/sub-01_ses-a_task-rest_desc-networks_figure.png"
+    assert f'<a href="./{saved}" title="Full size"><img' in render_report(content)
+    assert render_report(replace(content, written=())).count('title="Full size"') == 0
     assert [p.rank for p in content.pictures if p.section == "targets"] == [1]
     shown = embedded(content.pictures[0].png)
     kind, data = re.fullmatch(r"data:image/(\w+);base64,(.*)", shown["uri"]).groups()

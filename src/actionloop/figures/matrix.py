@@ -12,7 +12,7 @@ from actionloop.figures.layout import colour_ramp
 from actionloop.figures.page import FONT, ink, png, quiet, sheet, write
 from actionloop.types import FloatArray
 
-_CELL, _HEAD, _LETTER = 74, 64, 13  # pixels
+_CELL, _HEAD, _LETTER = 58, 64, 13  # pixels
 _RAMP = np.array([[0.13, 0.35, 0.62], [0.60, 0.76, 0.88], [0.97, 0.97, 0.96], [0.95, 0.70, 0.52], [0.70, 0.17, 0.10]])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from actionloop import __version__, facts
 from actionloop.figures import legend_colours
 from actionloop.files import SIDES, declared_outputs
-from actionloop.report.content import Picture, ReportContent
+from actionloop.report.content import ReportContent
 from actionloop.report.rotatable import packed_plotly, rotatable_view
 from actionloop.types import FloatArray, SiteReading, Target
 
@@ -37,7 +37,6 @@ def render_report(content: ReportContent) -> str:
     str
         HTML; opens without a network and without the files beside it.
     """
-    written = {path for _, path in content.written}
     return (
         _templates()
         .get_template("report.html.j2")
@@ -54,19 +53,12 @@ def render_report(content: ReportContent) -> str:
             run_columns=list(content.runs[0]) if content.runs else [],
             run_rows=[list(run.values()) for run in content.runs],
             site_distances=lambda site: _site_distances(site, content.targets),
-            has_file=lambda path: path in written,
             rotatable=rotatable_view(content.anatomy, content.network_map, content.targets)
             if content.rotatable
             else None,
             plotly=packed_plotly() if content.rotatable else "",
         )
     )
-
-
-def picture_name(content: ReportContent, picture: Picture) -> str:
-    """Path of a picture below OUT."""
-    entities = {"sub": content.label, "ses": content.session, "desc": picture.key}
-    return declared_outputs()["figure"].name(entities)
 
 
 def embedded(png: bytes) -> dict[str, Any]:
@@ -145,7 +137,9 @@ def _site_distances(site: SiteReading, targets: Sequence[Target]) -> list[tuple[
 def _by_section(content: ReportContent) -> dict[str, list[dict[str, Any]]]:
     sections: dict[str, list[dict[str, Any]]] = {"quality": [], "maps": [], "targets": [], "controls": []}
     for picture in content.pictures:
-        shown = {"picture": picture, "file": picture_name(content, picture), **embedded(picture.png)}
+        ending = f"_desc-{picture.key}_figure.png"
+        files = [path for key, path in content.written if key == "figure" and path.endswith(ending)]
+        shown = {"picture": picture, "file": files[0] if files else "", **embedded(picture.png)}
         sections[picture.section].append(shown)
     return sections
 
