@@ -1,4 +1,4 @@
-"""The docs say what the program does: commands, options, links, tables, and nothing of the machine they were written on."""
+"""The docs say what the program does: commands, options, links, tables; and nothing of the writer's machine."""
 
 from __future__ import annotations
 
