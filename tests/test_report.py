@@ -355,6 +355,13 @@ def test_without_targets_pictures_or_series(content):
     assert "<script" not in page
 
 
+def test_navigation_files_are_named_and_linked(content):
+    path = declared_outputs()["brainsight"].name({"sub": "01", "task": "rest", "space": "T1w"})
+    page = render_report(replace(content, written=[("brainsight", path)], navigation_files=[path]))
+    assert f'written: <a href="./{path}">Brainsight text</a>' in page
+    assert "there is no T1 image" not in page
+
+
 def test_pictures_have_valid_distinct_names(content):
     names = [declared_outputs()["figure"].name({"sub": "01", "desc": picture.key}) for picture in content.pictures]
     assert len(set(names)) == len(names)

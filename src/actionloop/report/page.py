@@ -50,6 +50,7 @@ def render_report(content: ReportContent) -> str:
             colours=legend_colours(content.network_map),
             pictures=_by_section(content),
             outputs=_outputs(content),
+            navigation_names={path: declared_outputs()[key].format for key, path in content.written},
             run_columns=list(content.runs[0]) if content.runs else [],
             run_rows=[list(run.values()) for run in content.runs],
             site_distances=lambda site: _site_distances(site, content.targets),
