@@ -65,16 +65,6 @@ def png(figure: Figure) -> bytes:
     return drawn.getvalue()
 
 
-def svg(figure: Figure) -> bytes:
-    """Bytes of a figure as SVG; the same figure gives the same bytes."""
-    from matplotlib import rc_context
-
-    drawn = io.BytesIO()
-    with rc_context({"svg.hashsalt": "actionloop", "svg.fonttype": "path"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
-    return drawn.getvalue()
-
-
 def spread(points: FloatArray, *, gap: float, home: FloatArray) -> FloatArray:
     """Move labels apart until none is nearer than `gap` to another; each stays as near to its `home` as it can.
 
