@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from rich.console import Console
 
 from actionloop import __version__, facts, files, pipeline, targets
 from actionloop.cli import ask, bar, health, main
@@ -383,6 +382,7 @@ class Terminal(io.StringIO):
 
 def at_terminal(monkeypatch: pytest.MonkeyPatch, answers: str) -> Terminal:
     screen = Terminal()
+    monkeypatch.setattr(Path, "is_dir", lambda path: True)
     monkeypatch.setattr(sys, "stdin", Terminal(answers))
     monkeypatch.setattr(sys, "stderr", screen)
     return screen
@@ -424,6 +424,13 @@ def test_what_is_given_is_not_asked(planned: list[Any], monkeypatch: pytest.Monk
 def test_a_dry_run_asks_nothing(planned: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     screen = at_terminal(monkeypatch, "left\nhand\n")
     assert main([*PLAN[:4], "--dry-run"]) == 0
+    assert "On which side" not in screen.getvalue()
+
+
+def test_nothing_is_asked_before_a_missing_folder_is_told(planned: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = at_terminal(monkeypatch, "left\nhand\n")
+    monkeypatch.setattr(Path, "is_dir", lambda path: False)
+    assert main(PLAN[:4]) == 0
     assert "On which side" not in screen.getvalue()
 
 
@@ -598,4 +605,3 @@ def test_help_is_not_wider_than_a_terminal(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setenv("COLUMNS", "80")
     main(["plan", "--help"])
     assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
-    assert Console is not None

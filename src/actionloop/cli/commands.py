@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from actionloop import __version__, facts
 from actionloop.cli.ask import missing_answers
 from actionloop.cli.bar import shown_progress
-from actionloop.cli.options import BARE_SHAPE, SHAPE, Flag, Given, How, Where, Who, read_places
+from actionloop.cli.options import BARE_SHAPE, LEVELS, SHAPE, Flag, Given, How, Places, Where, Who, read_places
 from actionloop.errors import OptionError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def plan(
         map_file=given.map_file,
         prior=given.prior,
         lesion_mask=where.lesion_mask,
-        settings=_settings(where, how),
+        settings=_settings(where, how, ask=_is_worth_asking(places, how)),
         work_dir=how.work_dir,
         overwrite=how.overwrite,
         reports_only=how.reports_only,
@@ -216,7 +216,13 @@ def status(*, json: Flag = False, verbose: Verbose = False) -> int:
 RESUMABLE = (plan, demo)
 
 
-def _settings(where: Where, how: How) -> Settings:
+def _is_worth_asking(places: Places, how: How) -> bool:
+    """Tell whether a run will follow: nobody wants to answer questions first and read then that a folder is missing."""
+    there = places.derivatives is None or places.derivatives.is_dir()
+    return there and places.level == LEVELS[0] and not how.dry_run
+
+
+def _settings(where: Where, how: How, *, ask: bool) -> Settings:
     """Combine configuration file, command line and, at a terminal, answers."""
     from actionloop import pipeline
 
@@ -230,7 +236,7 @@ def _settings(where: Where, how: How) -> Settings:
     lacking = [name for name in ("pain_side", "pain_region") if name not in settings.model_fields_set]
     if not lacking:
         return settings
-    answers = missing_answers(lacking, _say, ask=not how.dry_run)
+    answers = missing_answers(lacking, _say, ask=ask)
     return pipeline.read_settings(how.config_file, **{**given, **answers})
 
 
