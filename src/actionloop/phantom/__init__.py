@@ -1,1 +1,31 @@
-"""TODO."""
+"""People made of known truth: where their networks lie, how their scans sound, and data sets of them."""
+
+from actionloop.phantom.dataset import dice, make_phantoms
+from actionloop.phantom.denoise import denoise
+from actionloop.phantom.group import GroupMap, group_map
+from actionloop.phantom.loudness import Loudness, calibrated
+from actionloop.phantom.person import PhantomPerson, TrueNode, draw_person, given_person
+from actionloop.phantom.realism import Realism, fsaverage5_route, realism, reference_confounds, reference_scan
+from actionloop.phantom.series import Session, simulate_series, simulate_session
+
+__all__ = [
+    "GroupMap",
+    "Loudness",
+    "PhantomPerson",
+    "Realism",
+    "Session",
+    "TrueNode",
+    "calibrated",
+    "denoise",
+    "dice",
+    "draw_person",
+    "fsaverage5_route",
+    "given_person",
+    "group_map",
+    "make_phantoms",
+    "realism",
+    "reference_confounds",
+    "reference_scan",
+    "simulate_series",
+    "simulate_session",
+]
