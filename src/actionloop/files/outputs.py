@@ -143,11 +143,7 @@ class OutputFolder:
     def __init__(self, path: str | Path, *, overwrite: bool = False, sources: Sequence[Mapping[str, str]] = ()) -> None:
         self.path = Path(path)
         self.overwrite = overwrite
-        ours = self._recognise()
-        if not ours and not overwrite:
-            self._require_empty()
-        if not ours:
-            self._require_no_clash()
+        self._require_usable()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             clear_stale(self.path)
@@ -210,6 +206,33 @@ class OutputFolder:
             if not all(self.has(key, side) for side in sides):
                 absent.append(key)
         return absent
+
+    @classmethod
+    def check(cls, path: str | Path, *, overwrite: bool = False) -> None:
+        """Raise what opening the folder would raise, without creating or writing anything in it.
+
+        Raises
+        ------
+        OutputError
+            As for the class.
+        """
+        folder = cls.__new__(cls)
+        folder.path, folder.overwrite = Path(path), overwrite
+        folder._require_usable()
+        above = next(place for place in (folder.path, *folder.path.absolute().parents) if place.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise OutputError(
+                "the output folder cannot be written",
+                where=folder.path,
+                fix="check its rights, or give another OUT",
+            )
+
+    def _require_usable(self) -> None:
+        ours = self._recognise()
+        if not ours and not self.overwrite:
+            self._require_empty()
+        if not ours:
+            self._require_no_clash()
 
     def _recognise(self) -> bool:
         if self.path.exists() and not self.path.is_dir():

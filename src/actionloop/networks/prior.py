@@ -96,20 +96,20 @@ def default_prior(ingredients: PriorIngredients) -> Prior:
     networks = table["network"]
     names = tuple(str(network["name"]) for network in networks)
     axis = ingredients.grayordinates
-    probability: FloatArray = np.zeros((len(names), len(axis)), dtype=np.float64)
+    drawn_share = np.zeros((len(names), len(axis)))
     for hemisphere in HEMISPHERES:
         drawn = _draw(ingredients, hemisphere, names)
         surface = ingredients.template.surface(hemisphere)
         rows, vertices = axis.rows(hemisphere), axis.vertices(hemisphere)
         cortex = np.zeros(surface.n_vertices, dtype=bool)
         cortex[vertices] = True
-        mesh = np.zeros((len(names), surface.n_vertices))
+        mesh: FloatArray = np.zeros((len(names), surface.n_vertices))
         for drawing in (drawn, _redraw_amn(drawn, ingredients.area[rows], names)):
             mesh[drawing[drawing >= 0], vertices[drawing >= 0]] += 0.5
         mesh = smooth(mesh, surface, fwhm_mm=table["strip"]["fwhm_mm"], valid=cortex)
-        probability[:, rows] = np.clip(mesh[:, vertices], 0, None)
-    total = probability.sum(axis=0)
-    probability = np.where(total > 1e-6, probability / np.maximum(total, 1e-6), 0)
+        drawn_share[:, rows] = np.clip(mesh[:, vertices], 0, None)
+    total = drawn_share.sum(axis=0)
+    probability: FloatArray = np.where(total > 1e-6, drawn_share / np.maximum(total, 1e-6), 0)
     return Prior(
         names=names,
         keys=np.array([network["key"] for network in networks], dtype=np.int64),

@@ -87,7 +87,9 @@ def traits(person: PhantomPerson, loud: Loudness, *, cortex_only: bool) -> Trait
 
     long = maps(loud.long_count)
     noise = np.exp(loud.noise_spread * maps(1)[:, 0])
+    noise /= np.sqrt((noise**2).mean())
     whole = 1 + 0.3 * maps(1)[:, 0]
+    whole /= whole.mean()
     moved = maps(7)
     moved[:, 6] += 1  # movement darkens nearly everything
     return Traits(long, noise, whole, moved, np.asarray(BASELINE * (1 + 0.15 * maps(1)[:, 0]), dtype=np.float32))

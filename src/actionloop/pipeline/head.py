@@ -14,12 +14,14 @@ from actionloop.brain import (
     find_scalp,
     oriented_sulc,
     require_consistent_hemispheres,
+    require_cover,
     sphere_weights,
     sulcal_depth,
     surfaces_fit_image,
 )
 from actionloop.errors import GeometryError
 from actionloop.files import PersonFiles, SurfaceFiles
+from actionloop.navigation import image_frame
 from actionloop.types import (
     FSLR32K_VERTICES,
     HEMISPHERES,
@@ -64,7 +66,7 @@ def template_head() -> Head:
     return Head(anatomy, image, find_scalp(image), fit, "" if fit.ok else fit.reason, (note,))
 
 
-def read_head(person: PersonFiles) -> Head:  # noqa: PLR0911 - one return per reason
+def read_head(person: PersonFiles) -> Head:
     """Read a person's surfaces and T1, and test that they belong together.
 
     Surfaces in a template's space, a T1 that is missing, defaced or of another space, or no surfaces at all are no
@@ -91,12 +93,12 @@ def read_head(person: PersonFiles) -> Head:  # noqa: PLR0911 - one return per re
     fit = surfaces_fit_image(anatomy, image)
     if not fit.ok:
         return Head(anatomy, None, None, fit, fit.reason)
-    if not image.forms_agree:
-        return Head(anatomy, None, None, fit, f"qform and sform of {person.t1w.name} disagree")
     try:
+        image_frame(image)
         scalp = find_scalp(image)
+        require_cover(scalp, anatomy)
     except GeometryError as error:
-        return Head(anatomy, None, None, fit, f"no scalp: {error.problem}")
+        return Head(anatomy, None, None, fit, f"{person.t1w.name}: {error.problem}")
     return Head(anatomy, image, scalp, fit, "")
 
 
@@ -108,10 +110,10 @@ def _own_anatomy(person: PersonFiles, found: SurfaceFiles, frame: str) -> Anatom
     for hemisphere in HEMISPHERES:
         weights = _native_weights(found, hemisphere)
         for kind in ("white", "pial", "midthickness", "inflated"):
-            path = found.paths.get((hemisphere, kind))  # type: ignore[call-overload]
+            path = found.paths.get((hemisphere, kind))
             if path is not None:
-                surface = files.read_surface(path, hemisphere=hemisphere, kind=kind, frame=frame)  # type: ignore[arg-type]
-                surfaces[hemisphere, kind] = _on_fslr(surface, weights, template)  # type: ignore[index]
+                surface = files.read_surface(path, hemisphere=hemisphere, kind=kind, frame=frame)
+                surfaces[hemisphere, kind] = _on_fslr(surface, weights, template)
         white, pial = surfaces[hemisphere, "white"], surfaces[hemisphere, "pial"]
         middle = replace(white, vertices=(white.vertices + pial.vertices) / 2, kind="midthickness")
         surfaces.setdefault((hemisphere, "midthickness"), middle)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from actionloop import facts, files
@@ -36,9 +38,7 @@ def write_report(
     )
     entities = entities_of(result)
     for picture in pictures:
-        path = out.write(
-            "figure", {**entities, "desc": picture.key}, lambda place, png=picture.png: place.write_bytes(png)
-        )  # type: ignore[misc]
+        path = out.write("figure", {**entities, "desc": picture.key}, partial(_save, png=picture.png))
         written.append(("figure", path.relative_to(out.path).as_posix()))
     content = ReportContent(
         label=result.job.person.label,
@@ -69,6 +69,10 @@ def write_report(
     return path.relative_to(out.path).as_posix()
 
 
+def _save(place: Path, *, png: bytes) -> None:
+    place.write_bytes(png)
+
+
 def _glance(result: PersonResult) -> dict[str, str]:
     settings = result.job.settings
     kept = sum(float(run["minutes_kept"]) for run in result.runs)
@@ -97,13 +101,13 @@ def _warnings(result: PersonResult) -> list[str]:
             "target lies in this person's head."
         )
     found.append(
-        "How far this map can be trusted has not been judged yet: this version reports no reliability of map or target. "
+        "How far this map can be trusted has not been judged: this version reports no reliability of map or target. "
         "Compare the two halves of the scan under Controls."
     )
     if any("plain cleaning" in str(run["cleaning"]) for run in result.runs):
         found.append(
-            "The input was preprocessed but not denoised: actionloop removed 24 motion parameters and the global signal "
-            "and left out frames that moved. A dedicated denoising (XCP-D) is preferable."
+            "The input was preprocessed but not denoised: actionloop removed 24 motion parameters and the global "
+            "signal and left out frames that moved. A dedicated denoising (XCP-D) is preferable."
         )
     if result.prior is None:
         found.append("The networks come from a map that was given; actionloop did not make or check it.")
@@ -206,7 +210,7 @@ def references(result: PersonResult) -> list[str]:
         f"[2] {scan['citation']}, doi:{scan['doi']}",
         "[3] Yeo BTT et al. 2011, J Neurophysiol 106:1125, doi:10.1152/jn.00338.2011",
         "[4] Glasser MF et al. 2016, Nature 536:171, doi:10.1038/nature18933",
-        "[5] Schaefer A et al. 2018, Cereb Cortex 28:3095, doi:10.1093/cercor/bhx179; group connectivity from BrainSpace, "
-        "Vos de Wael R et al. 2020, Commun Biol 3:103, doi:10.1038/s42003-020-0794-7",
+        "[5] Schaefer A et al. 2018, Cereb Cortex 28:3095, doi:10.1093/cercor/bhx179; group connectivity from "
+        "BrainSpace, Vos de Wael R et al. 2020, Commun Biol 3:103, doi:10.1038/s42003-020-0794-7",
     ]
     return cited if result.prior is not None else cited[1:2]

@@ -35,7 +35,7 @@ from actionloop.types import (
 )
 
 OF_INTEREST = ("SCAN", "AMN", "foot", "hand", "mouth")
-STEPS = ("reading the scan", "reading the anatomy", "mapping", "controls", "nodes and targets", "files", "report")
+STEPS = ("reading the anatomy", "reading the scan", "mapping", "controls", "nodes and targets", "files", "report")
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,14 +161,17 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     hashes = steps.hash_files(job.inputs)
     keys = job_keys(job, hashes)
     progress.step(STEPS[0])
-    loaded = None if job.map_file else _series(job, steps, keys["series"], progress)
-    progress.step(STEPS[1])
     head = template_head() if job.template_image else read_head(job.person)
     lesion = _lesion_rows(job, head)
+    prior = None if job.map_file else choose_prior(job.prior_file, files.template_grayordinates())
+    given = None if job.map_file is None else _given_map(job.map_file, lesion)
+    progress.step(STEPS[1])
+    loaded = None if job.map_file else _series(job, steps, keys["series"], progress)
     progress.step(STEPS[2])
-    network_map, prior = _map(job, loaded, head, lesion, steps, keys["map"])
+    recipe = None if prior is None else Recipe(prior, head.anatomy, job.settings.mapping.iterative(), lesion)
+    network_map = given or _map(loaded, recipe, steps, keys["map"])
     progress.step(STEPS[3])
-    controls = _controls(job, loaded, head, lesion, prior, steps, (keys["controls"], progress))
+    controls = _controls(job, loaded, recipe, steps, keys["controls"], progress)
     progress.step(STEPS[4])
     pieces, targets, sites = find_targets(network_map, head, job.settings)
     fc_names = tuple(name for name in OF_INTEREST if name in network_map.names and network_map.members(name).any())
@@ -238,14 +241,11 @@ def _series(job: PersonJob, steps: Steps, key: str, progress: Progress) -> Perso
     return PersonSeries(series, tuple(int(n) for n in arrays["lengths"]), tuple(runs), cleaning)
 
 
-def _map(  # noqa: PLR0913 - one step of the line, split off for its length
-    job: PersonJob, loaded: PersonSeries | None, head: Head, lesion: BoolArray, steps: Steps, key: str
-) -> tuple[NetworkMap, Prior | None]:
-    if loaded is None:
-        assert job.map_file is not None  # noqa: S101 - either a scan or a map is given; the request was checked
-        return _given_map(job.map_file, lesion), None
-    prior = choose_prior(job.prior_file, files.template_grayordinates())
-    recipe = Recipe(prior, head.anatomy, job.settings.mapping.iterative(), lesion)
+def _map(loaded: PersonSeries | None, recipe: Recipe | None, steps: Steps, key: str) -> NetworkMap:
+    """Make the map, or take it from the finished steps."""
+    if loaded is None or recipe is None:
+        raise OptionError("there is neither a scan nor a finished map", fix="give DERIVATIVES, --bold or --map")
+    prior = recipe.prior
 
     def make() -> Arrays:
         made = recipe.make(loaded.series)
@@ -257,7 +257,7 @@ def _map(  # noqa: PLR0913 - one step of the line, split off for its length
         }
 
     arrays, _ = steps.run("map", key, make)
-    network_map = NetworkMap(
+    return NetworkMap(
         names=prior.names,
         keys=prior.keys,
         colours=prior.colours,
@@ -268,34 +268,25 @@ def _map(  # noqa: PLR0913 - one step of the line, split off for its length
         method="iterative",
         settings=json.loads(str(arrays["settings"])),
     )
-    return network_map, prior
 
 
 def _given_map(path: Path, lesion: BoolArray) -> NetworkMap:
     """Take somebody's finished map, on the cortical rows; the lesion is taken out of it."""
     given = files.read_network_map(path)
     axis = files.template_grayordinates()
-    label, confidence, probability = (
-        files.align(np.asarray(values), given.grayordinates, axis)
-        for values in (given.label, given.confidence, given.probability)
+    label = np.asarray(files.align(np.asarray(given.label), given.grayordinates, axis)).astype(np.int64)
+    confidence, probability = (
+        files.align(np.asarray(values), given.grayordinates, axis) for values in (given.confidence, given.probability)
     )
     label[lesion], confidence[lesion], probability[:, lesion] = 0, 0, 0
     return replace(given, label=label, confidence=confidence, probability=probability, grayordinates=axis)
 
 
 def _controls(
-    job: PersonJob,
-    loaded: PersonSeries | None,
-    head: Head,
-    lesion: BoolArray,
-    prior: Prior | None,
-    steps: Steps,
-    rest: tuple[str, Progress],
+    job: PersonJob, loaded: PersonSeries | None, recipe: Recipe | None, steps: Steps, key: str, progress: Progress
 ) -> list[dict[str, Any]]:
-    key, progress = rest
-    if loaded is None or prior is None or not job.settings.controls:
+    if loaded is None or recipe is None or not job.settings.controls:
         return []
-    recipe = Recipe(prior, head.anatomy, job.settings.mapping.iterative(), lesion)
 
     def make() -> Arrays:
         ours = any(not run.cleaned for run in job.person.runs)
@@ -373,6 +364,7 @@ def best_targets(targets: Sequence[Target], *, most: int = 3) -> list[str]:
     words = {"L": "left", "R": "right"}
     return [
         f"{target.rank}. {target.piece.name}, {words[target.piece.hemisphere]} "
-        f"(x {target.xyz_ras[0]:+.1f}, y {target.xyz_ras[1]:+.1f}, z {target.xyz_ras[2]:+.1f} mm; score {target.score:.2f})"
+        "(x {:+.1f}, y {:+.1f}, z {:+.1f} mm; ".format(*target.xyz_ras)
+        + f"score {target.score:.2f})"
         for target in targets[:most]
     ]

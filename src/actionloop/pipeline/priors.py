@@ -40,7 +40,7 @@ def area_names() -> NDArray[np.str_]:
 
 
 def cached_default_prior() -> Prior:
-    """Build the default prior, or take it from the cache if it was built by this version of the program and its data."""
+    """Build the default prior, or take it from the cache if this recipe and these resources made it before."""
     files.require(*_MADE_OF)
     path = files.cache_folder() / "priors" / f"default-{_recipe_hash()[:16]}.npz"
     terms = _terms()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from actionloop import facts, files
-from actionloop.errors import ActionloopError, InputError, OptionError
+from actionloop.errors import ActionloopError, OptionError
 from actionloop.files import OutputFolder, PersonFiles, RunFiles, Selection
-from actionloop.pipeline.exports import entities_of, write_results
+from actionloop.pipeline.exports import write_results
 from actionloop.pipeline.page import write_report
-from actionloop.pipeline.person import STEPS, PersonJob, best_targets, job_keys, run_person
+from actionloop.pipeline.person import STEPS, PersonJob, PersonResult, best_targets, job_keys, run_person
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.settings import Settings
 from actionloop.pipeline.steps import Steps
@@ -167,43 +169,52 @@ def demo(out: Path, *, overwrite: bool = False, seed: int = 0, progress: Progres
 
 
 def _finish(job: PersonJob, request: PlanRequest, progress: Progress) -> Outcome:
-    """Do whatever of one person's work is not done yet."""
-    label = job.person.label
-    work = (request.work_dir or request.out / "work") / f"sub-{label}"
+    """Do whatever of one person's work is not done yet. Bad input leaves nothing behind."""
+    OutputFolder.check(request.out, overwrite=request.overwrite)
+    with Steps(_work_folder(job, request)) as steps:
+        progress.start(f"sub-{job.person.label}", len(STEPS))
+        stamp = steps.folder / "finished.json"
+        key = job_keys(job, steps.hash_files(job.inputs))["person"]
+        finished = _finished(stamp, key, request.out)
+        if finished is not None and not request.reports_only:
+            progress.note("already finished with these inputs and options; nothing to do")
+            progress.done()
+            return finished
+        result = run_person(job, steps, progress=progress)
+        return _deliver(result, request, stamp, progress)
+
+
+def _deliver(result: PersonResult, request: PlanRequest, stamp: Path, progress: Progress) -> Outcome:
+    """Write the files, the report and the stamp that says so."""
+    job = result.job
     sources = [] if request.derivatives is None else [files.source_dataset(request.derivatives, out=request.out)]
-    out = OutputFolder(request.out, overwrite=request.overwrite, sources=sources)
-    steps = Steps(work)
-    progress.start(f"sub-{label}", len(STEPS))
-    stamp = work / "finished.json"
-    keys = job_keys(job, steps.hash_files(job.inputs))
-    finished = _finished(stamp, keys["person"], out)
-    if finished is not None and not request.reports_only:
-        progress.note("already finished with these inputs and options; nothing to do")
-        progress.done()
-        return Outcome(label, True, finished["message"], out.path / finished["report"])
-    result = run_person(job, steps, progress=progress)
     progress.step(STEPS[5])
+    out = OutputFolder(request.out, overwrite=request.overwrite, sources=sources)
     root = request.derivatives or _common_folder(job.inputs)
     written, provenance = write_results(out, result, root=root)
     progress.step(STEPS[6])
     page = write_report(out, result, written, provenance, say=progress.note)
     message = "\n".join(best_targets(result.targets)) or "no target was found"
-    _drop_stale(out, stamp, [path for _, path in written])
-    files.write_json(
-        stamp,
-        {"key": keys["person"], "report": page, "message": message, "written": [path for _, path in written]},
-    )
+    names = [name for _, name in written]
+    _drop_stale(out, stamp, names)
+    state = {"key": result.key, "label": job.person.label, "report": page, "message": message, "written": names}
+    files.write_json(stamp, state)
     progress.done()
-    return Outcome(label, True, message, out.path / page)
+    return Outcome(job.person.label, True, message, out.path / page)
 
 
-def _finished(stamp: Path, key: str, out: OutputFolder) -> dict[str, str] | None:
+def _work_folder(job: PersonJob, request: PlanRequest) -> Path:
+    return (request.work_dir or request.out / ".work") / f"sub-{job.person.label}"
+
+
+def _finished(stamp: Path, key: str, out: Path) -> Outcome | None:
     """Tell what a finished person's run left, if it had the same key and every file is still there."""
     state = _read_stamp(stamp)
-    if state is None or state.get("key") != key:
+    if state is None or state["key"] != key:
         return None
-    present = all((out.path / name).is_file() for name in (*state["written"], state["report"]))
-    return {"message": str(state["message"]), "report": str(state["report"])} if present else None
+    if not all((out / name).is_file() for name in (*state["written"], state["report"])):
+        return None
+    return Outcome(str(state["label"]), True, str(state["message"]), out / str(state["report"]))
 
 
 def _drop_stale(out: OutputFolder, stamp: Path, written: Sequence[str]) -> None:
@@ -215,14 +226,14 @@ def _drop_stale(out: OutputFolder, stamp: Path, written: Sequence[str]) -> None:
             place.unlink()
 
 
-def _read_stamp(stamp: Path) -> Mapping[str, object] | None:
-    import json
-
+def _read_stamp(stamp: Path) -> Mapping[str, Any] | None:
     try:
         state = json.loads(stamp.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return state if isinstance(state, dict) and {"key", "written", "report", "message"} <= state.keys() else None
+    return (
+        state if isinstance(state, dict) and {"key", "label", "written", "report", "message"} <= state.keys() else None
+    )
 
 
 def _labels(request: PlanRequest) -> list[str]:
@@ -276,8 +287,6 @@ def _bare(request: PlanRequest, label: str) -> PersonFiles:
 
 def _with_tr(person: PersonFiles, tr_s: float | None) -> PersonFiles:
     """Give every run the repetition time stated on the command line."""
-    from dataclasses import replace
-
     if tr_s is None:
         return person
     return replace(person, runs=tuple(replace(run, tr_s=tr_s) for run in person.runs))

@@ -191,7 +191,7 @@ def regress_whole(
     words = f"{len(names)} confounds regressed"
     if filtered:
         band_hz = signal.plain_cleaning().band_hz
-        assert band_hz is not None  # noqa: S101 - the plain cleaning has a band
+        assert band_hz is not None
         columns = signal.bandpass(columns, tr_s=series.tr_s, band_hz=band_hz)
         words += f" (band-passed {band_hz[0]:g}-{band_hz[1]:g} Hz like the series)"
     cleaned = signal.regress(series, columns, names=names)

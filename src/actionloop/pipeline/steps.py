@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
 from actionloop import __version__
-from actionloop.errors import OutputError
+from actionloop.errors import ActionloopError, OutputError
 from actionloop.files import atomic_path, clear_stale, file_sha256
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -36,6 +37,7 @@ class Steps:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._made = [place for place in (*reversed(folder.parents), folder) if not place.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
             clear_stale(folder)
@@ -44,6 +46,18 @@ class Steps:
                 f"cannot write: {error.strerror or error}", where=folder, fix="give another folder with --work-dir"
             ) from error
         self._hashes_file = folder / "hashes.json"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """After bad input, remove the work folder unless it holds a finished step."""
+        if isinstance(error, ActionloopError) and not any(self.folder.glob("*.npz")):
+            for leftover in self.folder.iterdir():
+                leftover.unlink(missing_ok=True)
+            for folder in reversed(self._made):
+                if not any(folder.iterdir()):
+                    folder.rmdir()
 
     def run(self, name: str, key: str, make: Callable[[], Arrays]) -> tuple[Arrays, bool]:
         """Return the arrays of a step, from the work folder if they are there.
