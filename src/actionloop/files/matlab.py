@@ -129,9 +129,9 @@ def _read_v73(path: Path) -> dict[str, Any]:
         import h5py
     except ImportError as error:
         raise InputError(
-            "this is a MATLAB 7.3 file; reading it needs h5py",
+            "this is a MATLAB 7.3 file; reading it needs the extra 'matlab' (h5py)",
             where=path,
-            fix="pip install h5py, or save it in MATLAB with save -v7",
+            fix="pip install 'actionloop[matlab]', or save it in MATLAB with save -v7",
         ) from error
 
     def text(reference: Any, file: Any) -> str:
