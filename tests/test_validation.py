@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from benchmarks import validate
 
 from actionloop import files
 from actionloop.errors import ResourceError
-from benchmarks import validate
 
 
 @pytest.fixture(scope="module", autouse=True)

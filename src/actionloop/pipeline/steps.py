@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from actionloop import __version__
-from actionloop.errors import ActionloopError, OutputError
+from actionloop.errors import ActionloopError, InputError, OutputError
 from actionloop.files import atomic_path, clear_stale, file_sha256
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -83,13 +83,21 @@ class Steps:
         return arrays, False
 
     def hash_files(self, paths: tuple[Path, ...]) -> dict[str, str]:
-        """SHA-256 of each file; a file with unchanged size and time is not read again."""
+        """SHA-256 of each file; a file with unchanged size and time is not read again.
+
+        Raises
+        ------
+        InputError
+            A file is not there.
+        """
         known: dict[str, str] = {}
         if self._hashes_file.is_file():
             known = json.loads(self._hashes_file.read_text(encoding="utf-8"))
         found: dict[str, str] = {}
         current: dict[str, str] = {}
         for path in paths:
+            if not path.is_file():
+                raise InputError("the file does not exist", where=path, fix="check the path")
             state = path.stat()
             ticket = f"{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
             current[ticket] = found[str(path)] = known.get(ticket) or file_sha256(path)
