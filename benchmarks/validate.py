@@ -164,7 +164,7 @@ def write_results(rows: list[dict[str, Any]], out: Path) -> None:
         "",
         f"Made by `{COMMAND}` (every person: `phantoms.tsv`). People are written by `actionloop phantom` in the",
         "XCP-D layout (91,282 rows, TR 0.8 s, two sessions, outliers censored) and go through the same line as",
-        "`actionloop plan`. 'drawn': networks drawn around the phantom's own group map, which is not the default prior.",
+        "`actionloop plan`. 'drawn': networks drawn around the phantom's own group map, not around the default prior.",
         "'MSC06': a real person's published map is the truth, the signals differ by seed. Dice with the true cortical",
         "label. The target is the best-ranked SCAN target (pain not stated); its distance is along the template's",
         "midthickness (exact geodesic) to the centre of the true node of the same name; a target whose node this",
