@@ -190,19 +190,18 @@ def test_settings_out_of_bounds(wrong):
         networks.IterativeSettings(**wrong)
 
 
+def as_map(prior, label) -> NetworkMap:
+    """Make a map of given labels, sure of itself everywhere."""
+    sure = np.ones(len(label), np.float32)
+    return NetworkMap(
+        prior.names, prior.keys, prior.colours, prior.probability, label, sure, prior.grayordinates, "test"
+    )
+
+
 def spotted_map(prior, template) -> tuple[NetworkMap, np.ndarray]:
     """The prior's own map with 40 single vertices flipped to another network."""
     label = prior.keys[prior.probability.argmax(axis=0)].copy()
-    made = NetworkMap(
-        prior.names,
-        prior.keys,
-        prior.colours,
-        prior.probability,
-        label,
-        np.ones(len(label), np.float32),
-        prior.grayordinates,
-        "test",
-    )
+    made = as_map(prior, label)
     cleaned = networks.clean_pieces(made, template, min_area_mm2=60)
     flipped = np.arange(2000, 22000, 500)
     label = cleaned.label.copy()
@@ -245,16 +244,7 @@ def naive_pieces(mesh, graph):
 
 def test_nodes_of_the_prior_lie_at_the_published_points(prior, template):
     label = prior.keys[prior.probability.argmax(axis=0)]
-    made = NetworkMap(
-        prior.names,
-        prior.keys,
-        prior.colours,
-        prior.probability,
-        label,
-        np.ones(len(label), np.float32),
-        prior.grayordinates,
-        "test",
-    )
+    made = as_map(prior, label)
     nodes = networks.scan_nodes(made, template, template)
     published = {f"SCAN {node['name']}": node for node in facts.load("scan")["node"]}
     assert [(n.name, n.hemisphere) for n in nodes] == [
@@ -270,16 +260,7 @@ def test_nodes_that_run_together_are_told_apart(prior, template):
     """One SCAN band from superior to inferior still gives three nodes."""
     label = prior.keys[prior.probability.argmax(axis=0)].copy()
     label[np.isin(label, [3, 4, 5])] = 1
-    made = NetworkMap(
-        prior.names,
-        prior.keys,
-        prior.colours,
-        prior.probability,
-        label,
-        np.ones(len(label), np.float32),
-        prior.grayordinates,
-        "test",
-    )
+    made = as_map(prior, label)
     names = [node.name for node in networks.scan_nodes(made, template, template) if node.hemisphere == "L"]
     assert {"SCAN superior", "SCAN middle", "SCAN inferior"} <= set(names)
     members = [node.vertices for node in networks.scan_nodes(made, template, template) if node.hemisphere == "L"]
@@ -290,16 +271,7 @@ def test_amn_regions_come_from_the_listed_areas(prior, template):
     from actionloop.pipeline.priors import area_names
 
     label = prior.keys[prior.probability.argmax(axis=0)]
-    made = NetworkMap(
-        prior.names,
-        prior.keys,
-        prior.colours,
-        prior.probability,
-        label,
-        np.ones(len(label), np.float32),
-        prior.grayordinates,
-        "test",
-    )
+    made = as_map(prior, label)
     area = area_names()
     regions = networks.amn_regions(made, template, template, area=area)
     assert {"AMN dACC", "AMN insula", "AMN inferior parietal", "AMN pars marginalis"} <= {r.name for r in regions}

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from actionloop import files, signal
-from actionloop.errors import GeometryError, OptionError
+from actionloop.errors import OptionError
 from actionloop.files import PersonFiles
 from actionloop.networks import amn_regions, scan_nodes
 from actionloop.pipeline.controls import Recipe, halves_control, without_global_signal
 from actionloop.pipeline.head import Head, read_head, template_head
+from actionloop.pipeline.lesion import lesion_rows
 from actionloop.pipeline.priors import area_names, choose_prior
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.series import PersonSeries, load_series
@@ -23,7 +24,6 @@ from actionloop.pipeline.settings import Settings
 from actionloop.pipeline.steps import Arrays, Steps, key_of
 from actionloop.targets import rank_targets, read_sites
 from actionloop.types import (
-    HEMISPHERES,
     BoolArray,
     FloatArray,
     NetworkMap,
@@ -162,7 +162,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     keys = job_keys(job, hashes)
     progress.step(STEPS[0])
     head = template_head() if job.template_image else read_head(job.person)
-    lesion = _lesion_rows(job, head)
+    lesion = lesion_rows(job.lesion_file, head.anatomy)
     prior = None if job.map_file else choose_prior(job.prior_file, files.template_grayordinates())
     given = None if job.map_file is None else _given_map(job.map_file, lesion)
     progress.step(STEPS[1])
@@ -303,50 +303,6 @@ def _controls(
     arrays, _ = steps.run("controls", key, make)
     found: list[dict[str, Any]] = json.loads(str(arrays["text"]))
     return found
-
-
-def _lesion_rows(job: PersonJob, head: Head) -> BoolArray:
-    """Cortical rows inside the lesion mask, anywhere from white to pial surface."""
-    axis = files.template_grayordinates()
-    rows = np.zeros(len(axis), dtype=bool)
-    if job.lesion_file is None:
-        return rows
-    if not head.anatomy.own:
-        raise OptionError(
-            "--lesion-mask needs the person's own surfaces: on template anatomy the lesion would land elsewhere",
-            where=job.lesion_file,
-            fix="give the surfaces in T1 space (fMRIPrep's anat folder, or --surfaces)",
-        )
-    mask = files.read_image(job.lesion_file, frame=head.anatomy.frame)
-    _same_space(mask, head, job.lesion_file)
-    to_voxel = np.linalg.inv(mask.affine)
-    for hemisphere in HEMISPHERES:
-        white = head.anatomy.surface(hemisphere, "white").vertices
-        pial = head.anatomy.surface(hemisphere, "pial").vertices
-        hit = np.zeros(len(white), dtype=bool)
-        for share in np.linspace(0, 1, 5):
-            place = white + share * (pial - white)
-            voxel = np.rint(place @ to_voxel[:3, :3].T + to_voxel[:3, 3]).astype(int)
-            inside = ((voxel >= 0) & (voxel < mask.data.shape)).all(axis=1)
-            hit[inside] |= np.asarray(mask.data)[tuple(voxel[inside].T)] > 0
-        rows[axis.rows(hemisphere)] = hit[axis.vertices(hemisphere)]
-    return rows
-
-
-def _same_space(mask: Any, head: Head, path: Path) -> None:
-    """Refuse a mask whose field of view does not hold the person's cortex."""
-    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (np.array(mask.data.shape) - 1)
-    world = corners @ mask.affine[:3, :3].T + mask.affine[:3, 3]
-    cortex = np.concatenate([head.anatomy.surface(side).vertices for side in HEMISPHERES])
-    covered = ((cortex >= world.min(axis=0)) & (cortex <= world.max(axis=0))).all(axis=1).mean()
-    if covered < 0.9:
-        raise GeometryError(
-            f"the lesion mask covers only {covered:.0%} of the space that the cortex lies in",
-            where=path,
-            fix="give the mask in the space of the person's T1",
-        )
-    if not np.asarray(mask.data).any():
-        raise GeometryError("the lesion mask is empty", where=path, fix="check the mask; 1 marks the lesion")
 
 
 def _notes(job: PersonJob, head: Head, network_map: NetworkMap, lesion: BoolArray) -> tuple[str, ...]:
