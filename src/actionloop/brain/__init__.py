@@ -3,7 +3,7 @@
 from actionloop.brain.fit import FitReport, require_cover, surfaces_fit_image
 from actionloop.brain.geodesic import Geodesic
 from actionloop.brain.scalp import Scalp, find_scalp, inside_head
-from actionloop.brain.smooth import smooth
+from actionloop.brain.smooth import Smoother, smooth
 from actionloop.brain.sphere import apply_weights, sphere_triangles, sphere_weights
 from actionloop.brain.sulc import oriented_sulc, sulcal_depth
 from actionloop.brain.surface import (
@@ -19,6 +19,7 @@ __all__ = [
     "FitReport",
     "Geodesic",
     "Scalp",
+    "Smoother",
     "adjacency",
     "apply_weights",
     "connected_pieces",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from actionloop import facts
-from actionloop.brain import smooth
+from actionloop.brain import Smoother
 from actionloop.errors import OptionError, PriorError, SignalError
 from actionloop.networks.pieces import clean_pieces
 from actionloop.signal import standardise, valid_rows
@@ -141,9 +142,9 @@ def _iterate(
     log_prior = settings.prior_weight * np.log(floored / floored.sum(axis=0))
     start = np.where(valid, prior.probability, 0).astype(np.float64)
     probability, weight = start, start**2
+    pool = _pooling(valid, prior, anatomy, settings.pool_fwhm_mm)
     for rounds in range(1, settings.max_iterations + 1):  # noqa: B007 (reported below)
-        profile = _profiles(data, weight, valid)
-        profile = _pool(profile, valid, prior, anatomy, settings.pool_fwhm_mm)
+        profile = pool(_profiles(data, weight, valid))
         score = log_prior + settings.evidence_weight * _discriminate(profile, probability, valid, settings.shrinkage)
         score -= score.max(axis=0)
         updated = np.exp(score)
@@ -171,23 +172,31 @@ def _profiles(data: FloatArray, weight: FloatArray, valid: BoolArray) -> FloatAr
     return profile
 
 
-def _pool(profile: FloatArray, valid: BoolArray, prior: Prior, anatomy: Anatomy, fwhm_mm: float) -> FloatArray:
-    """Smooth profiles along each hemisphere's surface."""
+def _pooling(valid: BoolArray, prior: Prior, anatomy: Anatomy, fwhm_mm: float) -> Callable[[FloatArray], FloatArray]:
+    """Return what smooths profiles, (network, grayordinate), along each hemisphere's surface."""
     axis = prior.grayordinates
-    pooled = np.empty_like(profile)
-    for hemisphere in HEMISPHERES:
-        mesh_valid = axis.to_mesh(valid, hemisphere, fill=False)
-        mesh = smooth(axis.to_mesh(profile, hemisphere), anatomy.surface(hemisphere), fwhm_mm=fwhm_mm, valid=mesh_valid)
-        pooled[:, axis.rows(hemisphere)] = mesh[:, axis.vertices(hemisphere)]
-    return pooled
+    smoothers = {
+        hemisphere: Smoother(
+            anatomy.surface(hemisphere), fwhm_mm=fwhm_mm, valid=axis.to_mesh(valid, hemisphere, fill=False)
+        )
+        for hemisphere in HEMISPHERES
+    }
+
+    def pool(profile: FloatArray) -> FloatArray:
+        left, right = (smoothers[hemisphere](axis.to_mesh(profile, hemisphere)) for hemisphere in HEMISPHERES)
+        return axis.from_mesh(left, right)
+
+    return pool
 
 
 def _discriminate(profile: FloatArray, probability: FloatArray, valid: BoolArray, shrinkage: float) -> FloatArray:
-    """Log-likelihood of each network at each row, up to a term common to all: linear discriminant analysis."""
-    members, values = probability[:, valid], profile[:, valid]
-    size = members.sum(axis=1) + _FLOOR
-    mean = members @ values.T / size[:, None]
-    within = values @ values.T / values.shape[1] - (mean.T * (size / size.sum())) @ mean
+    """Log-likelihood of each network at each row, up to a term common to all: linear discriminant analysis.
+
+    Profiles and probabilities are 0 in rows without data, so that those add nothing to the sums.
+    """
+    size = probability.sum(axis=1) + _FLOOR
+    mean = probability @ profile.T / size[:, None]
+    within = profile @ profile.T / valid.sum() - (mean.T * (size / size.sum())) @ mean
     within += (shrinkage * np.trace(within) / len(within) + _FLOOR) * np.eye(len(within))
     direction = np.linalg.solve(within, mean.T)
     offset = 0.5 * np.einsum("nk,kn->n", mean, direction)

@@ -8,17 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from actionloop import facts, files
+from actionloop import files
 from actionloop.errors import ActionloopError, OptionError
-from actionloop.files import OutputFolder, PersonFiles, RunFiles, Selection
+from actionloop.files import OutputFolder, PersonFiles, Selection
 from actionloop.pipeline.exports import write_results
-from actionloop.pipeline.page import write_report
-from actionloop.pipeline.person import STEPS, PersonJob, PersonResult, best_targets, job_keys, run_person
+from actionloop.pipeline.lemon import demo_person
+from actionloop.pipeline.page import in_short, write_report
+from actionloop.pipeline.person import STEPS, PersonJob, PersonResult, job_keys, run_person
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.settings import Settings
 from actionloop.pipeline.steps import Steps
-
-DEMO_LABEL = "010188"
 
 
 @dataclass(frozen=True)
@@ -143,27 +142,7 @@ def demo(out: Path, *, overwrite: bool = False, seed: int = 0, progress: Progres
     ------
     ActionloopError
     """
-    files.require(groups=("demo",))
-    series = (files.resource("lemon_series_L"), files.resource("lemon_series_R"))
-    tr_s = float(facts.load("lemon")["tr_s"])
-    run = RunFiles(
-        paths=series,
-        kind="surface",
-        space="fsaverage5",
-        cleaned=False,
-        filtered=True,
-        tr_s=tr_s,
-        entities={"session": "02", "task": "rest", "acquisition": "AP", "run": "01"},
-        name="ses-02_task-rest_acq-AP_run-01",
-        confounds=files.resource("lemon_confounds"),
-    )
-    notes = (
-        "MPI-LEMON participant, 15.2 minutes of rest; the series were sampled to fsaverage5 and band-passed "
-        "(0.01-0.1 Hz) by the data set's authors.",
-        f"The file header states a repetition time of 1.0 s; the study's is {tr_s:g} s, which is used.",
-    )
-    person = PersonFiles(label=DEMO_LABEL, layout="surface", runs=(run,), notes=notes)
-    job = PersonJob(person, Settings(seed=seed), template_image=True)
+    job = PersonJob(demo_person(), Settings(seed=seed), template_image=True)
     request = PlanRequest(out=out, overwrite=overwrite, settings=job.settings)
     return _finish(job, request, progress)
 
@@ -194,7 +173,7 @@ def _deliver(result: PersonResult, request: PlanRequest, stamp: Path, progress: 
     written, provenance = write_results(out, result, root=root)
     progress.step(STEPS[6])
     page = write_report(out, result, written, provenance, say=progress.note)
-    message = "\n".join(best_targets(result.targets)) or "no target was found"
+    message = in_short(result, written)
     names = [name for _, name in written]
     _drop_stale(out, stamp, names)
     state = {"key": result.key, "label": job.person.label, "report": page, "message": message, "written": names}

@@ -74,9 +74,11 @@ def network_fc(series: Timeseries, label: IntArray, keys: IntArray) -> FloatArra
         )
     varies = valid_rows(series)
     mean = np.zeros((series.n_frames, len(keys)))
-    for part in blocks(series.data.shape[1]):
-        unit = _unit_columns(series.data[:, part], varies[part])
-        mean += unit @ (label[part][:, None] == keys).astype(np.float64)
+    members = np.flatnonzero(varies & np.isin(label, keys))
+    for part in blocks(len(members)):
+        some = members[part]
+        unit = _unit_columns(series.data[:, some], varies[some])
+        mean += unit @ (label[some][:, None] == keys).astype(np.float64)
     present = np.array([bool((varies & (label == key)).any()) for key in keys], dtype=bool)
     unit = _unit_columns(mean, present)
     fc = np.clip(unit.T @ unit, -1, 1)
