@@ -174,7 +174,8 @@ def draw_segments(axes: Axes, segments: FloatArray, *, colour: str, width: float
     if len(segments):
         codes = np.tile(np.array([Path.MOVETO, Path.LINETO], dtype=np.uint8), len(segments))
         path = Path(segments.reshape(-1, 2), codes)
-        axes.add_patch(PathPatch(path, facecolor="none", edgecolor=colour, lw=width, capstyle="round"))
+        # add_patch would walk every segment to widen the axes, whose limits are set by hand.
+        axes.add_artist(PathPatch(path, facecolor="none", edgecolor=colour, lw=width, capstyle="round"))
 
 
 def pial_on_t1(anatomy: Anatomy, image: Image, *, title: str = "") -> bytes:

@@ -120,7 +120,8 @@ def surface_views(anatomy: Anatomy, *, kind: SurfaceKind = "inflated", pixels_pe
         shown: tuple[Hemisphere, ...] = HEMISPHERES if name == "dorsal" else (("L",) if name[0] == "L" else ("R",))
         faces = np.concatenate([hemispheres[side].faces + offset[side] for side in shown])
         axes = np.array(screen, dtype=float)
-        extent = both[np.unique(faces)] @ axes.T
+        # A vertex that no face uses must not widen the picture.
+        extent = both[np.bincount(faces.ravel(), minlength=len(both)) > 0] @ axes.T
         camera = (axes, extent.min(axis=0) - _MARGIN_MM, extent.max(axis=0) + _MARGIN_MM)
         views[name] = _draw(name, (both, normals, faces), camera, shown, pixels_per_mm)
     return SurfaceViews(views, n_left, sulc)

@@ -46,8 +46,11 @@ class Lemon(NamedTuple):
     tr_s: float
 
 
+@cache
 def template_anatomy() -> Anatomy:
     """Return the HCP S1200 average surfaces (white, pial, midthickness, inflated, sphere) and sulcal depth.
+
+    Read once and shared: its arrays cannot be written to.
 
     Raises
     ------
@@ -67,6 +70,8 @@ def template_anatomy() -> Anatomy:
         hemisphere: maps.grayordinates.to_mesh(maps.data[0], hemisphere).astype(np.float64)
         for hemisphere in HEMISPHERES
     }
+    for array in (*(array for one in surfaces.values() for array in (one.vertices, one.faces)), *sulc.values()):
+        array.setflags(write=False)
     return Anatomy(surfaces, sulc, MNI_FRAME, own=False, description=f"template anatomy (S1200 average in {MNI_FRAME})")
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -220,8 +221,9 @@ def write_image(path: str | Path, image: Image) -> None:
     _save(nifti, path)
 
 
+@lru_cache(maxsize=2)
 def brain_models(grayordinates: Grayordinates) -> Any:
-    """Return the CIFTI-2 brain-model axis (nibabel BrainModelAxis) of a grayordinate axis."""
+    """Return the CIFTI-2 brain-model axis (nibabel BrainModelAxis) of a grayordinate axis; made once, it takes time."""
     from nibabel.cifti2 import BrainModelAxis
 
     axis = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from actionloop.files import Confounds, PersonFiles, RunFiles
 from actionloop.types import HEMISPHERES, BoolArray, FloatArray, Grayordinates, Hemisphere, Timeseries
 
 HALF = 0.5
+_FSAVERAGE_LEVELS = {10_242: 5, 40_962: 6}
 Say = Callable[[str], None]
 
 
@@ -101,16 +103,13 @@ def to_cortex(series: Timeseries, target: Grayordinates) -> Timeseries:
     if axis.n_vertices == target.n_vertices:
         data = files.align(series.data[:, : axis.n_cortex], axis.cortex(), target)
         return replace(series, data=np.ascontiguousarray(data, dtype=np.float32), grayordinates=target)
-    level = {files.fsaverage_sphere("L", level=level).n_vertices: level for level in (5, 6)}.get(axis.n_vertices)
+    level = _FSAVERAGE_LEVELS.get(axis.n_vertices)
     if level is None:
         raise SignalError(f"no way from a mesh of {axis.n_vertices} vertices to fsLR-32k", where=series.source or None)
-    template = files.template_anatomy()
     data = np.zeros((series.n_frames, len(target)), dtype=np.float32)
     valid = signal.valid_rows(series)
     for hemisphere in HEMISPHERES:
-        weights = sphere_weights(
-            files.fsaverage_sphere(hemisphere, level=level), template.surface(hemisphere, "sphere")
-        )[target.vertices(hemisphere)]
+        weights = _from_fsaverage(hemisphere, level)[target.vertices(hemisphere)]
         has_signal = axis.to_mesh(valid, hemisphere, fill=False).astype(float)
         # A vertex with half or more of its weight on empty source vertices counts as dropout: it is left zero.
         share = weights @ has_signal
@@ -120,6 +119,13 @@ def to_cortex(series: Timeseries, target: Grayordinates) -> Timeseries:
         data[:, target.rows(hemisphere)] = apply_weights(weights, mesh)
     step = f"carried from fsaverage{level} to fsLR-32k (barycentric, over the registered spheres)"
     return replace(series, data=data, grayordinates=target, steps=(*series.steps, step))
+
+
+@cache
+def _from_fsaverage(hemisphere: Hemisphere, level: int) -> Any:
+    """Weights from a mesh of fsaverage to fsLR-32k; shape (32492, vertex)."""
+    sphere = files.fsaverage_sphere(hemisphere, level=level)
+    return sphere_weights(sphere, files.template_anatomy().surface(hemisphere, "sphere"))
 
 
 def joined_surfaces(data: Mapping[Hemisphere, FloatArray], *, tr_s: float, source: str) -> Timeseries:
