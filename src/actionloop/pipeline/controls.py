@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,7 +45,7 @@ def halves_control(
     variant : str
         What this series is, e.g. 'with global signal regression'.
     say : callable
-        Gets one line per half.
+        Gets one line.
 
     Returns
     -------
@@ -60,10 +61,9 @@ def halves_control(
     try:
         for half in halves:
             signal.usable(half)
-        maps = []
-        for number, half in enumerate(halves, start=1):
-            say(f"mapping half {number} of 2, {variant}")
-            maps.append(recipe.make(half))
+        say(f"mapping the two halves, {variant}")
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            maps = list(pool.map(recipe.make, halves))
     except ActionloopError:
         return []
     agreement = {

@@ -38,6 +38,7 @@ LIBRARIES = (
     "rich",
     "scikit-image",
     "scipy",
+    "threadpoolctl",
 )
 # Never needed; only told, because people ask.
 _TOOLS = {

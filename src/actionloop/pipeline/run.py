@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from actionloop import files
 from actionloop.errors import ActionloopError, OptionError
 from actionloop.files import OutputFolder, PersonFiles, Selection
@@ -150,7 +152,9 @@ def demo(out: Path, *, overwrite: bool = False, seed: int = 0, progress: Progres
 def _finish(job: PersonJob, request: PlanRequest, progress: Progress) -> Outcome:
     """Do whatever of one person's work is not done yet. Bad input leaves nothing behind."""
     OutputFolder.check(request.out, overwrite=request.overwrite)
-    with Steps(_work_folder(job, request)) as steps:
+    # Products of thin matrices gain nothing from more threads, and on a busy machine those wait for each other (the
+    # demo took twice the processor time). One thread also gives the same digits on any number of cores.
+    with threadpool_limits(limits=1, user_api="blas"), Steps(_work_folder(job, request)) as steps:
         progress.start(f"sub-{job.person.label}", len(STEPS))
         stamp = steps.folder / "finished.json"
         key = job_keys(job, steps.hash_files(job.inputs))["person"]
