@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from actionloop.errors import OptionError, ResourceError, SignalError
 from actionloop.signal import (
     Cleaning,
+    bandpass,
     clean,
     concatenate,
     correlate,
@@ -376,6 +377,16 @@ def test_the_band_pass_passes_its_band_only() -> None:
     assert power[1] == pytest.approx(1, abs=0.02)
     assert power[0] < 0.05
     assert power[2] < 0.05
+
+
+def test_the_band_pass_of_confounds_equals_nilearn() -> None:
+    import nilearn.signal
+
+    columns = np.random.default_rng(3).normal(5, 2, (400, 6))
+    expected = nilearn.signal.butterworth(
+        columns - columns.mean(axis=0), sampling_rate=1 / 1.4, low_pass=0.1, high_pass=0.01, copy=True
+    )
+    np.testing.assert_allclose(bandpass(columns, tr_s=1.4, band_hz=(0.01, 0.1)), expected, atol=1e-10)
 
 
 def test_a_burst_does_not_ring_into_the_kept_frames() -> None:

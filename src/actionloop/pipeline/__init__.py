@@ -1,11 +1,20 @@
-"""The line from scan to target, and the other verbs; everything that needs several rooms."""
+"""The line from scan to target, and the other verbs; everything that needs several rooms.
+
+What needs the whole house is imported when it is first asked for, so that `doctor` and the like answer at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from actionloop.files import fetch as fetch_data
-from actionloop.phantom import make_phantoms
 from actionloop.pipeline.doctor import DoctorReport, doctor
+from actionloop.pipeline.lemon import demo_person
 from actionloop.pipeline.progress import Progress, Silent
-from actionloop.pipeline.run import Outcome, PlanRequest, demo, plan
-from actionloop.pipeline.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from actionloop.phantom import make_phantoms
+    from actionloop.pipeline.run import Outcome, PlanRequest, demo, plan
+    from actionloop.pipeline.settings import Settings, read_settings
 
 __all__ = [
     "DoctorReport",
@@ -15,9 +24,27 @@ __all__ = [
     "Settings",
     "Silent",
     "demo",
+    "demo_person",
     "doctor",
     "fetch_data",
     "make_phantoms",
     "plan",
     "read_settings",
 ]
+
+_LATER = {
+    "Outcome": "actionloop.pipeline.run",
+    "PlanRequest": "actionloop.pipeline.run",
+    "Settings": "actionloop.pipeline.settings",
+    "demo": "actionloop.pipeline.run",
+    "make_phantoms": "actionloop.phantom",
+    "plan": "actionloop.pipeline.run",
+    "read_settings": "actionloop.pipeline.settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(_LATER[name]), name)
+    return found

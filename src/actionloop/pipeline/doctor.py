@@ -31,6 +31,7 @@ LIBRARIES = (
     "nibabel",
     "nilearn",
     "numpy",
+    "pillow",
     "plotly",
     "potpourri3d",
     "pydantic",
