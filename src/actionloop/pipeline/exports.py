@@ -77,7 +77,7 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
         method=result.network_map.method,
         method_settings=dict(result.network_map.settings),
         runs=[dict(run) for run in result.runs],
-        notes=list(result.notes),
+        notes=[*result.notes, *result.gaps],
         key=result.key,
     )
     put("provenance", lambda path: files.write_json(path, provenance))

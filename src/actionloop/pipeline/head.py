@@ -82,17 +82,19 @@ def read_head(person: PersonFiles) -> Head:
         lacking = "none were found" if found is None else f"missing: {', '.join(found.missing)}"
         reason = f"the person's own surfaces are not there ({lacking}); positions on the template are not in the head"
         return Head(files.template_anatomy(), None, None, None, reason)
-    frame = f"sub-{person.label} T1w" if found.space != "standard" else "MNI152 (surfaces in standard space)"
-    anatomy = _own_anatomy(person, found, frame)
+    frame = f"sub-{person.label} T1w"
     if found.space == "standard":
         reason = "the surfaces are in the space of a template (MNINonLinear or MNI152), not in that of the person's T1"
-        return Head(anatomy, None, None, None, reason)
+        return Head(_own_anatomy(person, found, "MNI152 (surfaces in standard space)"), None, None, None, reason)
+    # Without a T1 that they fit, the coordinates are those of the surface files and of nothing else.
+    bare = f"sub-{person.label} surface files (no T1)"
     if person.t1w is None:
-        return Head(anatomy, None, None, None, "there is no T1 that the surfaces belong to")
+        return Head(_own_anatomy(person, found, bare), None, None, None, "there is no T1 that the surfaces belong to")
+    anatomy = _own_anatomy(person, found, frame)
     image = files.read_image(person.t1w, frame=frame)
     fit = surfaces_fit_image(anatomy, image)
     if not fit.ok:
-        return Head(anatomy, None, None, fit, fit.reason)
+        return Head(_renamed(anatomy, f"sub-{person.label} surface files (not the T1)"), None, None, fit, fit.reason)
     try:
         image_frame(image)
         scalp = find_scalp(image)
@@ -100,6 +102,12 @@ def read_head(person: PersonFiles) -> Head:
     except GeometryError as error:
         return Head(anatomy, None, None, fit, f"{person.t1w.name}: {error.problem}")
     return Head(anatomy, image, scalp, fit, "")
+
+
+def _renamed(anatomy: Anatomy, frame: str) -> Anatomy:
+    """Return the same anatomy under another name of its frame."""
+    surfaces = {key: replace(surface, frame=frame) for key, surface in anatomy.surfaces.items()}
+    return replace(anatomy, surfaces=surfaces, frame=frame)
 
 
 def _own_anatomy(person: PersonFiles, found: SurfaceFiles, frame: str) -> Anatomy:

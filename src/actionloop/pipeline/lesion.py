@@ -8,17 +8,23 @@ import numpy as np
 
 from actionloop import files
 from actionloop.errors import GeometryError, OptionError
-from actionloop.types import HEMISPHERES, Anatomy, BoolArray, Image
+from actionloop.pipeline.head import Head
+from actionloop.types import HEMISPHERES, BoolArray, FloatArray, Image
+
+# Two grids of one field of view differ at their edges by less than a voxel.
+_SLACK_MM = 1.0
 
 
-def lesion_rows(path: Path | None, anatomy: Anatomy) -> BoolArray:
+def lesion_rows(path: Path | None, head: Head, *, t1w: Path | None) -> BoolArray:
     """Find the cortical rows that lie in a lesion, anywhere from white to pial surface.
 
     Parameters
     ----------
     path : Path or None
         Mask in the space of the person's T1, above 0 in the lesion; None for no lesion.
-    anatomy : Anatomy
+    head : Head
+    t1w : Path or None
+        The T1 that the mask is drawn on.
 
     Returns
     -------
@@ -27,22 +33,24 @@ def lesion_rows(path: Path | None, anatomy: Anatomy) -> BoolArray:
     Raises
     ------
     OptionError
-        The surfaces are the template's, where the lesion would land elsewhere.
-    GeometryError
-        A mask that is empty or does not cover the cortex.
+        There are no surfaces that lie on a T1: the lesion would land elsewhere.
+    InputError, GeometryError
+        A mask that is empty, or has another field of view than the T1.
     """
     axis = files.template_grayordinates()
     rows = np.zeros(len(axis), dtype=bool)
     if path is None:
         return rows
-    if not anatomy.own:
+    anatomy = head.anatomy
+    if t1w is None or head.fit is None or not head.fit.ok:
         raise OptionError(
-            "--lesion-mask needs the person's own surfaces: on template anatomy the lesion would land elsewhere",
+            "--lesion-mask needs the person's own surfaces on their T1, or the lesion would land elsewhere; but "
+            f"{head.reason}",
             where=path,
-            fix="give the surfaces in T1 space (fMRIPrep's anat folder, or --surfaces)",
+            fix="give T1 and surfaces that belong together (fMRIPrep's anat folder, or --surfaces and --t1w)",
         )
     mask = files.read_image(path, frame=anatomy.frame)
-    _require_cover(mask, anatomy, path)
+    _require_same_view(mask, head.image or files.read_image(t1w, frame=anatomy.frame), path)
     to_voxel = np.linalg.inv(mask.affine)
     for hemisphere in HEMISPHERES:
         white = anatomy.surface(hemisphere, "white").vertices
@@ -57,17 +65,20 @@ def lesion_rows(path: Path | None, anatomy: Anatomy) -> BoolArray:
     return rows
 
 
-def _require_cover(mask: Image, anatomy: Anatomy, path: Path) -> None:
-    """Refuse a mask whose field of view does not hold the person's cortex."""
-    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (np.array(mask.data.shape) - 1)
-    world = corners @ mask.affine[:3, :3].T + mask.affine[:3, 3]
-    cortex = np.concatenate([anatomy.surface(side).vertices for side in HEMISPHERES])
-    covered = ((cortex >= world.min(axis=0)) & (cortex <= world.max(axis=0))).all(axis=1).mean()
-    if covered < 0.9:
+def _require_same_view(mask: Image, t1: Image, path: Path) -> None:
+    """Refuse a mask that does not fill the same box in space as the T1, whatever its voxels and their order."""
+    slack_mm = _SLACK_MM + max(float(np.linalg.norm(image.affine[:3, :3], axis=0).max()) for image in (mask, t1))
+    apart = np.linalg.norm(_corners(mask)[:, None] - _corners(t1)[None], axis=2).min(axis=1).max()
+    if apart > slack_mm:
         raise GeometryError(
-            f"the lesion mask covers only {covered:.0%} of the space that the cortex lies in",
+            f"the lesion mask is not in the space of the T1: their fields of view are {apart:.0f} mm apart at a corner",
             where=path,
-            fix="give the mask in the space of the person's T1",
+            fix=f"give the mask on the grid of {Path(t1.source).name} (resample it with nearest neighbour)",
         )
-    if not np.asarray(mask.data).any():
-        raise GeometryError("the lesion mask is empty", where=path, fix="check the mask; 1 marks the lesion")
+
+
+def _corners(image: Image) -> FloatArray:
+    """Outer corners of the field of view, RAS mm; (8, 3)."""
+    ends = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * np.array(image.data.shape) - 0.5
+    corners: FloatArray = ends @ image.affine[:3, :3].T + image.affine[:3, 3]
+    return corners

@@ -10,7 +10,7 @@ from typing import Any
 from actionloop import facts, files
 from actionloop.files import OutputFolder
 from actionloop.pipeline.exports import Written, entities_of, navigation_poses, network_table
-from actionloop.pipeline.person import PersonResult
+from actionloop.pipeline.person import PersonResult, best_targets
 from actionloop.report import ReportContent, Table, draw_pictures, render_report
 
 _NAVIGATION = ("brainsight", "localite")
@@ -69,6 +69,17 @@ def write_report(
     return path.relative_to(out.path).as_posix()
 
 
+def in_short(result: PersonResult, written: Written) -> str:
+    """Say the best targets, what is missing, and where the navigation files are or why there are none."""
+    lines = best_targets(result.targets) or ["no target was found"]
+    lines += [f"note: {gap}" for gap in result.gaps]
+    lines += [f"for navigation: {path}" for key, path in written if key in _NAVIGATION]
+    reason = _navigation_reason(result)
+    if reason:
+        lines.append(f"no navigation files: {reason}")
+    return "\n".join(lines)
+
+
 def _save(place: Path, *, png: bytes) -> None:
     place.write_bytes(png)
 
@@ -109,6 +120,7 @@ def _warnings(result: PersonResult) -> list[str]:
             "The input was preprocessed but not denoised: actionloop removed 24 motion parameters and the global "
             "signal and left out frames that moved. A dedicated denoising (XCP-D) is preferable."
         )
+    found += [f"{gap[0].upper()}{gap[1:]}." for gap in result.gaps]
     if result.prior is None:
         found.append("The networks come from a map that was given; actionloop did not make or check it.")
     return found

@@ -115,6 +115,16 @@ class PersonResult:
     input_sha256: Mapping[str, str]
     key: str
 
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """Networks to stimulate that cannot be found here, in words."""
+        names = self.network_map.names
+        return tuple(
+            f"the prior or map has no {name}: its targets cannot be found"
+            for name in ("SCAN", "AMN")
+            if name not in names
+        )
+
 
 def job_keys(job: PersonJob, hashes: Mapping[str, str]) -> dict[str, str]:
     """Hash, for each step, everything that shapes it: a change of options repeats only the steps it concerns."""
@@ -162,7 +172,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     keys = job_keys(job, hashes)
     progress.step(STEPS[0])
     head = template_head() if job.template_image else read_head(job.person)
-    lesion = lesion_rows(job.lesion_file, head.anatomy)
+    lesion = lesion_rows(job.lesion_file, head, t1w=job.person.t1w)
     prior = None if job.map_file else choose_prior(job.prior_file, files.template_grayordinates())
     given = None if job.map_file is None else _given_map(job.map_file, lesion)
     progress.step(STEPS[1])
@@ -191,7 +201,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         fc_names=fc_names,
         valid=network_map.probability.sum(axis=0) > 0,
         excluded=int(lesion.sum()),
-        notes=_notes(job, head, network_map, lesion),
+        notes=_notes(job, head, lesion),
         input_sha256=hashes,
         key=keys["person"],
     )
@@ -305,13 +315,10 @@ def _controls(
     return found
 
 
-def _notes(job: PersonJob, head: Head, network_map: NetworkMap, lesion: BoolArray) -> tuple[str, ...]:
+def _notes(job: PersonJob, head: Head, lesion: BoolArray) -> tuple[str, ...]:
     notes: list[str] = [*job.person.notes, *head.notes]
     if job.lesion_file is not None:
         notes.append(f"{int(lesion.sum())} cortical vertices lie in the lesion and take no part in map or targets")
-    absent = [name for name in ("SCAN", "AMN") if name not in network_map.names]
-    if absent:
-        notes.append(f"the prior or map has no {' and no '.join(absent)}: targets of that network cannot be found")
     return tuple(dict.fromkeys(notes))
 
 
