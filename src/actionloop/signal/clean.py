@@ -194,7 +194,7 @@ def _check_room(series: Timeseries, kept: BoolArray, n_confounds: int, cleaning:
         raise SignalError(
             f"{left} of {series.n_frames} frames are left after censoring{band}, too few for {n_confounds} confounds",
             where=where,
-            fix="leave this run out, or raise the motion threshold",
+            fix="leave this run out (--session-label, --run-id), or give data that were denoised elsewhere (XCP-D)",
         )
 
 
