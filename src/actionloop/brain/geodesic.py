@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from scipy.sparse.csgraph import connected_components
 from actionloop.brain.surface import adjacency
 from actionloop.errors import EmptyRegionError, GeometryError
 from actionloop.types import BoolArray, FloatArray, IntArray, Surface
+
+# Setting the heat method up takes a second: once for each surface, as long as somebody holds it.
+_HEAT: WeakKeyDictionary[Surface, Any] = WeakKeyDictionary()
 
 
 class Geodesic:
@@ -40,7 +44,7 @@ class Geodesic:
         self._points = np.ascontiguousarray(surface.vertices[self._used], dtype=np.float64)
         self._faces = np.ascontiguousarray(self._compact[surface.faces], dtype=np.int64)
         _, self._component = connected_components(adjacency(self._faces, len(self._used)), directed=False)
-        self._heat: Any = None
+        self._surface = surface
         corner = self._points[self._faces]
         self._longest_edge = float(np.linalg.norm(corner - np.roll(corner, 1, axis=1), axis=2).max())
 
@@ -112,11 +116,12 @@ class Geodesic:
         return vertices.astype(np.int64)
 
     def _heat_from(self, start: IntArray) -> FloatArray:
-        if self._heat is None:
+        solver = _HEAT.get(self._surface)
+        if solver is None:
             import potpourri3d
 
-            self._heat = potpourri3d.MeshHeatMethodDistanceSolver(self._points, self._faces)
-        return np.asarray(self._heat.compute_distance_multisource([int(v) for v in start]), dtype=np.float64)
+            solver = _HEAT[self._surface] = potpourri3d.MeshHeatMethodDistanceSolver(self._points, self._faces)
+        return np.asarray(solver.compute_distance_multisource([int(v) for v in start]), dtype=np.float64)
 
     def _exact_from(self, start: IntArray, inside: BoolArray) -> FloatArray:
         """Exact distances along the faces that touch `inside`; infinite elsewhere.
