@@ -7,6 +7,7 @@ from actionloop.phantom.loudness import Loudness, calibrated
 from actionloop.phantom.person import PhantomPerson, TrueNode, draw_person, given_person
 from actionloop.phantom.realism import Realism, fsaverage5_route, realism, reference_confounds, reference_scan
 from actionloop.phantom.series import Session, simulate_series, simulate_session
+from actionloop.phantom.surrogate import Surrogate, fit_surrogate
 
 __all__ = [
     "GroupMap",
@@ -14,11 +15,13 @@ __all__ = [
     "PhantomPerson",
     "Realism",
     "Session",
+    "Surrogate",
     "TrueNode",
     "calibrated",
     "denoise",
     "dice",
     "draw_person",
+    "fit_surrogate",
     "fsaverage5_route",
     "given_person",
     "group_map",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ from actionloop.files import fsaverage_sphere, read_lemon
 from actionloop.phantom.series import Session
 from actionloop.phantom.template import template
 from actionloop.signal import global_signal, halves, regress, standardise, valid_rows
-from actionloop.types import HEMISPHERES, BoolArray, FloatArray, Hemisphere, Timeseries
+from actionloop.types import HEMISPHERES, BoolArray, FloatArray, Hemisphere, IntArray, Timeseries
 
 DISTANCES_MM = (3, 6, 10, 20)
 _BLOCK_FRAMES = 60
@@ -96,7 +96,7 @@ def realism(series: Timeseries) -> Realism:
         lag1=lag1,
         participation_ratio=float(total**2 / (eigenvalues**2).sum()),
         components=tuple(float(share) for share in eigenvalues[:5] / total),
-        correlation_at_mm=_correlation_over_distance(unit, valid),
+        correlation_at_mm=correlation_over_distance(unit, valid),
     )
 
 
@@ -245,18 +245,32 @@ def _unit(data: FloatArray) -> FloatArray:
     return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=0), 1e-12))
 
 
-def _correlation_over_distance(unit: FloatArray, valid: BoolArray) -> tuple[float, ...]:
+def correlation_over_distance(unit: FloatArray, valid: BoolArray) -> tuple[float, ...]:
+    """Mean correlation of vertices of one hemisphere at each of `DISTANCES_MM`.
+
+    Parameters
+    ----------
+    unit : (frame, grayordinate) float ndarray
+        Standardised, cortical rows.
+    valid : (grayordinate,) bool ndarray
+    """
     total, count = np.zeros(len(DISTANCES_MM)), np.zeros(len(DISTANCES_MM))
+    for source, rings in neighbours_at(valid):
+        for i, ring in enumerate(rings):
+            total[i] += float((unit[:, source] @ unit[:, ring]).sum()) / len(unit)
+            count[i] += len(ring)
+    return tuple(float(r) for r in total / np.maximum(count, 1))
+
+
+def neighbours_at(valid: BoolArray) -> Iterator[tuple[int, list[IntArray]]]:
+    """Yield some valid rows, always the same, each with the valid rows of its side at each of `DISTANCES_MM`."""
     axis = template().grayordinates
     rng = np.random.default_rng(_SEED)
     for hemisphere in HEMISPHERES:
         rows = axis.rows(hemisphere)
-        series, usable = unit[:, rows], np.flatnonzero(valid[rows])
+        usable = np.flatnonzero(valid[rows])
         points = template().sides[hemisphere].midthickness.vertices[axis.vertices(hemisphere)]
         for source in rng.choice(usable, min(_SOURCES, len(usable)), replace=False):
             distances = np.linalg.norm(points[usable] - points[source], axis=1)
-            for i, distance in enumerate(DISTANCES_MM):
-                ring = usable[(distances >= distance) & (distances < distance + 1)]
-                total[i] += float((series[:, source] @ series[:, ring]).sum()) / len(unit)
-                count[i] += len(ring)
-    return tuple(float(r) for r in total / np.maximum(count, 1))
+            rings = [usable[(distances >= distance) & (distances < distance + 1)] for distance in DISTANCES_MM]
+            yield rows.start + int(source), [rows.start + ring for ring in rings]
