@@ -49,6 +49,7 @@ test: lint types layers unit
 
 validate: data
 	$(BIN)/python -m benchmarks.validate docs/validation
+	$(BIN)/python -m benchmarks.lemon docs/validation
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

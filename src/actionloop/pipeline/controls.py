@@ -32,6 +32,42 @@ class Recipe:
         return map_individual(series, self.prior, self.anatomy, settings=self.settings, exclude=self.exclude)
 
 
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Two halves of one scan, and the map of each."""
+
+    series: tuple[Timeseries, Timeseries]
+    maps: tuple[NetworkMap, NetworkMap]
+
+
+def map_halves(series: Timeseries, recipe: Recipe, *, blocks: int | None = None) -> Halves:
+    """Split a scan in two and map each half.
+
+    Parameters
+    ----------
+    series : Timeseries
+        Cleaned cortical series.
+    recipe : Recipe
+    blocks : int, optional
+        Frames of the blocks that go to the halves in turn; by default the halves are the first and the second in time.
+
+    Returns
+    -------
+    Halves
+
+    Raises
+    ------
+    SignalError
+        A half is too short for a map.
+    """
+    one, other = (signal.select_frames(series, half) for half in signal.halves(series.n_frames, blocks=blocks))
+    for half in (one, other):
+        signal.usable(half)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        first, second = pool.map(recipe.make, (one, other))
+    return Halves((one, other), (first, second))
+
+
 def halves_control(
     series: Timeseries, recipe: Recipe, *, variant: str, say: Say = lambda _: None
 ) -> list[dict[str, Any]]:
@@ -50,28 +86,41 @@ def halves_control(
     Returns
     -------
     list of dict
-        Per direction: r of SCAN, foot, hand and mouth with AMN, whether SCAN exceeds all three, and agreement of the
-        two halves' maps (Dice of SCAN and of AMN). Empty when the prior lacks SCAN or AMN, or the scan is too short
-        to be halved.
+        Per direction: as `read_across`. Empty when the prior lacks SCAN or AMN, or the scan is too short to be
+        halved.
     """
     if not {"SCAN", "AMN"} <= set(recipe.prior.names):
         return []
-    first, second = signal.halves(series.n_frames)
-    halves = [signal.select_frames(series, half) for half in (first, second)]
+    say(f"mapping the two halves, {variant}")
     try:
-        for half in halves:
-            signal.usable(half)
-        say(f"mapping the two halves, {variant}")
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            maps = list(pool.map(recipe.make, halves))
+        halves = map_halves(series, recipe)
     except ActionloopError:
         return []
+    return read_across(halves, variant=variant)
+
+
+def read_across(halves: Halves, *, variant: str) -> list[dict[str, Any]]:
+    """Read, in each half, the connectivity with AMN of the networks that were mapped on the other.
+
+    Parameters
+    ----------
+    halves : Halves
+    variant : str
+        What this series is.
+
+    Returns
+    -------
+    list of dict
+        Per direction: r of SCAN, foot, hand and mouth with AMN, whether SCAN exceeds all three, and agreement of the
+        two halves' maps (Dice of SCAN and of AMN).
+    """
     agreement = {
-        f"dice_{name.lower()}_between_halves": dice(*(m.members(name) for m in maps)) for name in ("SCAN", "AMN")
+        f"dice_{name.lower()}_between_halves": dice(*(made.members(name) for made in halves.maps))
+        for name in ("SCAN", "AMN")
     }
     rows = []
     for mapped, read, words in ((0, 1, "map on half 1, read in half 2"), (1, 0, "map on half 2, read in half 1")):
-        fc = amn_connectivity(halves[read], maps[mapped])
+        fc = amn_connectivity(halves.series[read], halves.maps[mapped])
         others = [fc[name] for name in EFFECTORS if name in fc]
         rows.append(
             {
