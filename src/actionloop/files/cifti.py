@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionloop.errors import GeometryError, InputError, SignalError
-from actionloop.files.opening import load, reading, values
+from actionloop.files.opening import check_file, load, reading, values
+from actionloop.files.writing import CIFTI_EXTENSION
 from actionloop.types import FSLR32K_VERTICES, FloatArray, Grayordinates, IntArray, Timeseries, Voxels
 
 _LEFT = "CIFTI_STRUCTURE_CORTEX_LEFT"
@@ -24,7 +25,6 @@ _OTHER_MESHES = {
 }
 # Shorter than any scanner samples: what is left when milliseconds were taken for seconds once too often.
 _SHORTEST_TR_S = 0.05
-_CIFTI_EXTENSION = 32  # code of the CIFTI header among NIfTI's extensions
 
 
 class LabelMap(NamedTuple):
@@ -55,6 +55,14 @@ class ScalarMaps(NamedTuple):
     names: tuple[str, ...]
 
 
+class Matrix(NamedTuple):
+    """A CIFTI file that was opened: its data, not read yet, and its two axes."""
+
+    dataobj: Any
+    first: Any
+    second: Any
+
+
 def read_cifti_series(path: str | Path, *, tr_s: float | None = None) -> Timeseries:
     """Read a dense series (.dtseries.nii).
 
@@ -80,8 +88,8 @@ def read_cifti_series(path: str | Path, *, tr_s: float | None = None) -> Timeser
         The repetition time is missing, in milliseconds or not a time; NaN; zero everywhere.
     """
     path = Path(path)
-    image = _open(path, "CIFTI-2 dense series (.dtseries.nii)")
-    first, second = _axes(image, path)
+    image = open_matrix(path, "CIFTI-2 dense series (.dtseries.nii)")
+    first, second = image.first, image.second
     if type(first).__name__ != "SeriesAxis" or type(second).__name__ != "BrainModelAxis":
         raise InputError(
             f"expected a dense series (dtseries), found {_kind(first, second)}",
@@ -105,8 +113,8 @@ def read_cifti_scalar(path: str | Path) -> ScalarMaps:
         As `read_cifti_series`.
     """
     path = Path(path)
-    image = _open(path, "CIFTI-2 dense scalar (.dscalar.nii)")
-    first, second = _axes(image, path)
+    image = open_matrix(path, "CIFTI-2 dense scalar (.dscalar.nii)")
+    first, second = image.first, image.second
     if type(first).__name__ != "ScalarAxis" or type(second).__name__ != "BrainModelAxis":
         raise InputError(f"expected dense maps (dscalar), found {_kind(first, second)}", where=path)
     grayordinates, order = read_axis(second, where=path)
@@ -136,8 +144,8 @@ def read_label_map(path: str | Path, *, map_name: str | None = None) -> LabelMap
         Not on fsLR-32k.
     """
     path = Path(path)
-    image = _open(path, "CIFTI-2 label (.dlabel.nii)")
-    first, second = _axes(image, path)
+    image = open_matrix(path, "CIFTI-2 label (.dlabel.nii)")
+    first, second = image.first, image.second
     kind = type(first).__name__
     if kind not in ("LabelAxis", "ScalarAxis", "SeriesAxis") or type(second).__name__ != "BrainModelAxis":
         raise InputError(f"expected labels (dlabel), found {_kind(first, second)}", where=path)
@@ -204,26 +212,31 @@ def read_axis(axis: Any, *, where: str | Path | None = None) -> tuple[Grayordina
     return Grayordinates(left, right, FSLR32K_VERTICES, voxels), None if already else order
 
 
-def _open(path: Path, expected: str) -> Any:
-    image = load(path, expected)
-    if type(image).__name__ == "Cifti2Image":
-        return image
-    extensions = getattr(getattr(image, "header", None), "extensions", [])
-    if not any(extension.get_code() == _CIFTI_EXTENSION for extension in extensions):
-        kind = "a GIFTI file" if type(image).__name__ == "GiftiImage" else "an image of voxels"
-        raise InputError(f"expected a {expected} file, found {kind}", where=path)
-    # nibabel takes a compressed CIFTI file for plain NIfTI.
-    from nibabel.cifti2 import Cifti2Image
-    from nibabel.fileholders import FileHolder
+def open_matrix(path: Path, expected: str) -> Matrix:
+    """Open a file and parse its axes; the data are read later, by `values`."""
+    from nibabel import Nifti2Image
 
+    # nibabel's own class for CIFTI takes the axes apart several times, which takes seconds, and does not know
+    # compressed files.
+    check_file(path)
     with reading(path, expected):
-        return Cifti2Image.from_file_map({key: FileHolder(str(path)) for key in ("header", "image")}, mmap=False)
-
-
-def _axes(image: Any, path: Path) -> tuple[Any, Any]:
-    if image.ndim != 2:
-        raise InputError(f"expected a CIFTI matrix of two dimensions, found {image.ndim}", where=path)
-    return image.header.get_axis(0), image.header.get_axis(1)
+        image = Nifti2Image.from_filename(path, mmap=False) if Nifti2Image.path_maybe_image(path)[0] else None
+        found = [] if image is None else [e for e in image.header.extensions if e.get_code() == CIFTI_EXTENSION]
+        if image is None or not found:
+            axes = None
+        else:
+            header = found[0].get_content()
+            axes = [header.get_axis(i) for i in range(len(image.shape) - 4)]
+    if image is None or axes is None:
+        other = load(path, expected)
+        kind = "a GIFTI file" if type(other).__name__ == "GiftiImage" else "an image of voxels"
+        raise InputError(f"expected a {expected} file, found {kind}", where=path)
+    shape = tuple(image.shape[4:])
+    if len(axes) != 2:
+        raise InputError(f"expected a CIFTI matrix of two dimensions, found {len(axes)}", where=path)
+    if shape != tuple(map(len, axes)):
+        raise InputError(f"the header describes a matrix of {tuple(map(len, axes))}, the data are {shape}", where=path)
+    return Matrix(image.dataobj.reshape(shape), axes[0], axes[1])
 
 
 def _kind(first: Any, second: Any) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from actionloop import facts
 from actionloop.errors import GeometryError, PriorError
-from actionloop.files.cifti import ScalarMaps, read_cifti_scalar, read_label_map
+from actionloop.files.cifti import ScalarMaps, open_matrix, read_cifti_scalar, read_label_map
 from actionloop.files.matlab import read_templates
 from actionloop.files.names import network_colour, network_name
-from actionloop.files.opening import check_file, load
+from actionloop.files.opening import check_file
 from actionloop.types import BoolArray, FloatArray, Grayordinates, IntArray, NetworkMap, Prior
 
 Names = Mapping[int, str] | Sequence[str]
@@ -207,8 +207,7 @@ def _row_of_each(source: Grayordinates, target: Grayordinates) -> tuple[IntArray
 
 
 def _is_scalar(path: Path) -> bool:
-    header: Any = getattr(load(path, "CIFTI-2 (.dlabel.nii, .dscalar.nii) or .mat"), "header", None)
-    return hasattr(header, "get_axis") and type(header.get_axis(0)).__name__ == "ScalarAxis"
+    return type(open_matrix(path, "CIFTI-2 (.dlabel.nii, .dscalar.nii) or .mat").first).__name__ == "ScalarAxis"
 
 
 def _is_labels(maps: ScalarMaps) -> bool:

@@ -26,6 +26,7 @@ with contextlib.suppress(ImportError):  # absent on Windows
     fcntl = importlib.import_module("fcntl")
 
 _MARK = ".actionloop-"
+CIFTI_EXTENSION = 32  # code of the CIFTI header among NIfTI's extensions
 CIFTI_CORTEX: dict[Hemisphere, str] = {"L": "CIFTI_STRUCTURE_CORTEX_LEFT", "R": "CIFTI_STRUCTURE_CORTEX_RIGHT"}
 _GIFTI_CORTEX: dict[Hemisphere, str] = {"L": "CortexLeft", "R": "CortexRight"}
 _DENSE_LABELS, _DENSE_SCALARS, _DENSE_SERIES = 3007, 3006, 3002  # NIfTI intent codes of CIFTI-2
@@ -112,7 +113,7 @@ def write_dlabel(path: str | Path, network_map: NetworkMap) -> None:
 
     axis = LabelAxis(["actionloop networks"], [_label_table(network_map)])
     data = np.asarray(network_map.label, dtype=np.int32)[None]
-    _write_cifti(path, data, (axis, brain_models(network_map.grayordinates)), intent=_DENSE_LABELS)
+    _write_cifti(path, data, axis, network_map.grayordinates, intent=_DENSE_LABELS)
 
 
 def write_dscalar(path: str | Path, values: FloatArray, names: Sequence[str], grayordinates: Grayordinates) -> None:
@@ -131,7 +132,7 @@ def write_dscalar(path: str | Path, values: FloatArray, names: Sequence[str], gr
 
     data = np.atleast_2d(np.asarray(values, dtype=np.float32))
     _require_shape(path, data, (len(names), len(grayordinates)))
-    _write_cifti(path, data, (ScalarAxis(list(names)), brain_models(grayordinates)), intent=_DENSE_SCALARS)
+    _write_cifti(path, data, ScalarAxis(list(names)), grayordinates, intent=_DENSE_SCALARS)
 
 
 def write_dtseries(path: str | Path, series: Timeseries) -> None:
@@ -140,7 +141,7 @@ def write_dtseries(path: str | Path, series: Timeseries) -> None:
 
     axis = SeriesAxis(start=0.0, step=series.tr_s, size=series.n_frames, unit="SECOND")
     data = np.asarray(series.data, dtype=np.float32)
-    _write_cifti(path, data, (axis, brain_models(series.grayordinates)), intent=_DENSE_SERIES)
+    _write_cifti(path, data, axis, series.grayordinates, intent=_DENSE_SERIES)
 
 
 def write_gifti_labels(path: str | Path, network_map: NetworkMap, hemisphere: Hemisphere) -> None:
@@ -238,13 +239,27 @@ def brain_models(grayordinates: Grayordinates) -> Any:
     return axis
 
 
-def _write_cifti(path: str | Path, data: NDArray[Any], axes: tuple[Any, Any], *, intent: int) -> None:
-    from nibabel.cifti2 import Cifti2Image, Cifti2MetaData
+@lru_cache(maxsize=2)
+def _rows(grayordinates: Grayordinates) -> Any:
+    return brain_models(grayordinates).to_mapping(1)
 
-    image = Cifti2Image(data, header=axes)
-    image.nifti_header["intent_code"] = intent
+
+def _write_cifti(path: str | Path, data: NDArray[Any], axis: Any, grayordinates: Grayordinates, *, intent: int) -> None:
+    # A CIFTI-2 file is NIfTI-2 with an XML extension. nibabel's Cifti2Image would take the row axis apart and put it
+    # together some five times for each file, which takes seconds.
+    from nibabel import Nifti2Image
+    from nibabel.cifti2 import Cifti2Header, Cifti2Matrix, Cifti2MetaData
+    from nibabel.nifti1 import Nifti1Extension
+
+    _require_shape(path, data, (len(axis), len(grayordinates)))
+    matrix = Cifti2Matrix()
     sides = facts.load("outputs")["dataset"]["sides"]
-    image.header.matrix.metadata = Cifti2MetaData({"Notice": facts.notice(), "Sides": sides})
+    matrix.metadata = Cifti2MetaData({"Notice": facts.notice(), "Sides": sides})
+    matrix.append(axis.to_mapping(0))
+    matrix.append(_rows(grayordinates))
+    image = Nifti2Image(data[None, None, None, None], None)
+    image.header["intent_code"] = intent
+    image.header.extensions.append(Nifti1Extension(CIFTI_EXTENSION, Cifti2Header(matrix).to_xml()))
     _save(image, path)
 
 
