@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from actionloop import signal
 from actionloop.errors import ActionloopError
@@ -63,7 +64,7 @@ def map_halves(series: Timeseries, recipe: Recipe, *, blocks: int | None = None)
     one, other = (signal.select_frames(series, half) for half in signal.halves(series.n_frames, blocks=blocks))
     for half in (one, other):
         signal.usable(half)
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=2) as pool:
         first, second = pool.map(recipe.make, (one, other))
     return Halves((one, other), (first, second))
 
