@@ -48,6 +48,7 @@ unit: data
 test: lint types layers unit
 
 validate: data
+	$(BIN)/python -m benchmarks.lemon docs/validation
 	$(BIN)/python -m benchmarks.validate docs/validation
 	$(BIN)/python -m benchmarks.lemon docs/validation
 
