@@ -159,10 +159,12 @@ def write_results(rows: list[dict[str, Any]], out: Path) -> None:
     files.write_table(out / "phantoms.tsv", rows)
     lines = summary(rows)
     head = list(lines[0])
+    command = COMMAND.format(seeds=max(row["seed"] for row in rows))
     text = [
         "# The individual map on people of known truth",
         "",
-        f"Made by `{COMMAND.format(seeds=max(row['seed'] for row in rows))}` (every person: `phantoms.tsv`). People are written by `actionloop phantom` in the",
+        f"Made by `{command}` (every person: `phantoms.tsv`).",
+        "People are written by `actionloop phantom` in the",
         "XCP-D layout (91,282 rows, TR 0.8 s, two sessions, outliers censored) and go through the same line as",
         "`actionloop plan`. 'drawn': networks drawn around the phantom's own group map, not around the default prior.",
         "'MSC06': a real person's published map is the truth, the signals differ by seed. Dice with the true cortical",
