@@ -29,7 +29,7 @@ from actionloop.types import HEMISPHERES, Grayordinates
 
 SEED, LABEL = 3, "P01"
 # 25 confounds need runs of some length: 2.5 minutes would be refused.
-MINUTES = {"xcpd": 5, "hcp": 5, "fmriprep": 8}
+MINUTES = {"xcpd": 5, "hcp": 5, "fmriprep": 7}
 KINDS = ("white", "pial", "midthickness", "inflated")
 ONE_PIXEL = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde\x00\x00\x00\x0c"
@@ -171,8 +171,8 @@ def quick(place) -> Path:
 
 @pytest.fixture(scope="module")
 def from_xcpd(xcpd, place) -> Ran:
-    """Run with every picture."""
-    return plan(xcpd, place / "out-xcpd")
+    with without_pictures():
+        return plan(xcpd, place / "out-xcpd")
 
 
 @pytest.fixture(scope="module")
@@ -322,10 +322,15 @@ def test_fmriprep_input_gets_the_plain_cleaning_and_says_so(from_fmriprep):
 
 
 @pytest.mark.parametrize("name", ["from_xcpd", "from_fmriprep", "from_hcp"])
-def test_the_best_scan_target_lies_at_a_true_node(name, request, xcpd):
-    best = next(row for row in request.getfixturevalue(name).table("targets") if row["network"] == "SCAN")
-    true = [numbers(row) for row in true_nodes(xcpd) if row["network"] == "SCAN" and row["side"] == best["side"]]
-    assert min(np.linalg.norm(numbers(best, "x_mni y_mni z_mni") - node) for node in true) < 10
+def test_scan_targets_lie_at_true_nodes(name, request, xcpd):
+    """Five minutes leave a node or two where the prior has it, 10 to 15 mm from this person's."""
+    away = []
+    for row in request.getfixturevalue(name).table("targets"):
+        true = [numbers(node) for node in true_nodes(xcpd) if (node["network"], node["side"]) == ("SCAN", row["side"])]
+        if row["network"] == "SCAN":
+            away.append(min(np.linalg.norm(numbers(row, "x_mni y_mni z_mni") - node) for node in true))
+    assert len(away) == 6
+    assert np.median(away) < 8 and max(away) < 20, away
 
 
 @pytest.mark.parametrize("name", ["from_xcpd", "from_fmriprep", "from_hcp"])
@@ -678,14 +683,12 @@ def write_fsaverage(xcpd: Path, folder: Path, level: int, ending: str) -> list[P
     """Sample the first session to fsaverage, and write it as fMRIPrep or FreeSurfer would."""
     series = files.read_cifti_series(session(xcpd, ".dtseries.nii"))
     axis, template = series.grayordinates.cortex(), files.template_anatomy()
-    valid = np.ones(axis.n_cortex, dtype=bool)
     paths = []
     for side in HEMISPHERES:
-        target = files.fsaverage_sphere(side, level=level)
-        weights = sphere_weights(
-            template.surface(side, "sphere"), target, source_valid=axis.to_mesh(valid, side, fill=False)
+        nearest = sphere_weights(
+            template.surface(side, "sphere"), files.fsaverage_sphere(side, level=level), method="nearest"
         )
-        data = (weights @ axis.to_mesh(series.data[:, : axis.n_cortex], side).T).T.astype(np.float32)
+        data = (nearest @ axis.to_mesh(series.data[:, : axis.n_cortex], side).T).T.astype(np.float32)
         if ending == ".mgz":
             path = folder / f"{side.lower()}h.rest_desc-denoised.fsaverage{level}.mgz"
             nib.save(nib.MGHImage(data.T[:, None, None, :], np.eye(4)), path)
@@ -696,7 +699,7 @@ def write_fsaverage(xcpd: Path, folder: Path, level: int, ending: str) -> list[P
     return paths
 
 
-@pytest.mark.parametrize(("level", "ending"), [(5, ".func.gii"), (6, ".mgz")])
+@pytest.mark.parametrize(("level", "ending"), [(5, ".mgz"), (6, ".func.gii")])
 def test_fsaverage_series_are_mapped_on_fslr(level, ending, xcpd, from_two, quick, tmp_path):
     paths = write_fsaverage(xcpd, tmp_path, level, ending)
     words = ("--bold", *paths, "--participant-label", LABEL, "--config-file", quick)
