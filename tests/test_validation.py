@@ -38,9 +38,9 @@ def test_the_individual_map_beats_the_prior_on_a_given_truth(tmp_path):
 def test_summary_counts_missing_nodes_as_misses():
     row = {"kind": "drawn", "minutes": 20.0, "geodesic_mm_map": 2.0, "geodesic_mm_prior": np.nan}
     row |= {f"dice_{name}_{who}": value for name in ("scan", "amn") for who, value in (("map", 0.8), ("prior", 0.5))}
-    (line,) = validate.summary([row, {**row, "geodesic_mm_map": 7.0}])
-    assert line["≤ 5 mm, map"] == "1/2"
-    assert line["≤ 5 mm, prior"] == "0/2"
+    (line,) = validate.summary([row, {**row, "geodesic_mm_map": 7.0}, row])
+    assert line["≤ 5 mm, map"] == "2/3"
+    assert line["≤ 5 mm, prior"] == "0/3"
     assert line["SCAN gain [95 %]"] == "+0.30 [+0.30, +0.30]"
 
 
