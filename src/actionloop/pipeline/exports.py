@@ -94,7 +94,9 @@ def _put_maps(put: Callable[..., None], result: PersonResult) -> None:
     sidecar = {
         "Notice": facts.notice(),
         "Density": "32k: 59,412 cortical vertices of fsLR-32k",
-        "Sources": [run.paths[0].name for run in result.job.person.runs],
+        "Sources": [
+            path.name for path in (*(run.paths[0] for run in result.job.person.runs), result.job.map_file) if path
+        ],
         "Method": network_map.method,
         "Settings": dict(network_map.settings),
         "Prior": None if result.prior is None else result.prior.source,

@@ -105,7 +105,7 @@ def plan(request: PlanRequest, *, progress: Progress) -> list[Outcome]:
     found: list[tuple[str, PersonFiles | ActionloopError]] = []
     for label in _labels(request):
         try:
-            found.append((label, _with_tr(_find(request, label), request.tr_s)))
+            found.append((label, _as_asked(_find(request, label), request)))
         except ActionloopError as error:
             if request.stop_on_first_crash or len(_labels(request)) == 1:
                 raise
@@ -268,11 +268,13 @@ def _bare(request: PlanRequest, label: str) -> PersonFiles:
     )
 
 
-def _with_tr(person: PersonFiles, tr_s: float | None) -> PersonFiles:
-    """Give every run the repetition time stated on the command line."""
-    if tr_s is None:
+def _as_asked(person: PersonFiles, request: PlanRequest) -> PersonFiles:
+    """Give every run the repetition time stated on the command line; where a map is given, no run is read at all."""
+    if request.map_file is not None:
+        return replace(person, runs=())
+    if request.tr_s is None:
         return person
-    return replace(person, runs=tuple(replace(run, tr_s=tr_s) for run in person.runs))
+    return replace(person, runs=tuple(replace(run, tr_s=request.tr_s) for run in person.runs))
 
 
 def _dry(one: PersonFiles | ActionloopError) -> str:

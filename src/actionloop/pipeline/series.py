@@ -181,13 +181,15 @@ def _clean(series: Timeseries, run: RunFiles, global_signal: bool | None) -> tup
             column = signal.global_signal(kept)[:, None]
             return signal.regress(kept, column, names=["global signal"]), f"{words}, global signal regressed here"
         return kept, words
-    if run.confounds is None:
+    path = run.motion or run.confounds
+    if path is None:
         raise InputError(
-            "this run is preprocessed but not denoised, and its confound table is missing",
+            "this run is preprocessed but not denoised, and its table of confounds or motion is missing",
             where=run.paths[0],
-            fix="keep the *_desc-confounds_timeseries.tsv beside it, or give denoised data (XCP-D)",
+            fix="keep the *_desc-confounds_timeseries.tsv (HCP: Movement_Regressors.txt) beside it, or give denoised "
+            "data (XCP-D)",
         )
-    table = files.read_confounds(run.motion or run.confounds)
+    table = files.read_confounds(path)
     if table.n_frames != series.n_frames:
         raise InputError(
             f"the series has {series.n_frames} frames and its confound table {table.n_frames}",
