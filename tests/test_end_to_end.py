@@ -22,8 +22,9 @@ from scipy.spatial.transform import Rotation
 from actionloop import files
 from actionloop.brain import sphere_weights
 from actionloop.cli import main
-from actionloop.errors import ResourceError
+from actionloop.errors import ResourceError, SignalError
 from actionloop.navigation import read_brainsight, read_localite
+from actionloop.pipeline.series import load_series
 from actionloop.report import Picture
 from actionloop.types import HEMISPHERES, Grayordinates
 
@@ -312,6 +313,19 @@ def test_denoised_input_is_used_as_it_is(name, request):
     assert all("used as it is" in run["cleaning"] for run in ran.record["runs"])
     assert "used as it is" in ran.page
     assert "plain cleaning" not in ran.page
+
+
+def test_hcp_series_without_fix_get_the_plain_cleaning(hcp, tmp_path):
+    root = tmp_path / "hcp"
+    shutil.copytree(hcp, root, copy_function=os.link)
+    for path in root.rglob("*_hp0_clean.dtseries.nii"):
+        path.rename(path.with_name(path.name.replace("_hp0_clean", "")))
+    person = files.find_person(root, LABEL)
+    assert not any(run.cleaned for run in person.runs)
+    try:
+        assert load_series(person).cleaning == "plain cleaning 24P+GSR+censoring"
+    except SignalError as error:  # 2.5 minutes are at the edge of what 25 confounds leave
+        assert "too few for 25 confounds" in error.problem
 
 
 def test_fmriprep_input_gets_the_plain_cleaning_and_says_so(from_fmriprep):
@@ -630,6 +644,11 @@ def test_a_published_map_with_own_surfaces_gives_targets(msc06, msc06_map, tmp_p
             frame="",
         )
         np.testing.assert_allclose(numbers(row), surface.vertices[int(row["vertex"])], atol=1e-2)
+
+
+def test_a_map_takes_the_place_of_the_series(xcpd, msc06_map, tmp_path):
+    ran = plan(xcpd, tmp_path / "out", "--map", msc06_map, "--dry-run")
+    assert ran.code == 0 and "run ses" not in ran.shown
 
 
 # 5 and 6. Meshes
