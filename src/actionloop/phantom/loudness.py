@@ -28,8 +28,6 @@ class Loudness:
     long_sd: float
     long_count: int
     long_fwhm_mm: float
-    coarse_sd: float
-    coarse_fwhm_mm: float
     fine_sd: float
     fine_fwhm_mm: float
     white_sd: float

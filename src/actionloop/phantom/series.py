@@ -176,12 +176,10 @@ def _trace(motion: FloatArray, fd_mm: FloatArray, tr_s: float) -> FloatArray:
 
 def _add_noise(rows: FloatArray, local: FloatArray, loud: Loudness, timing: Timing, rng: Generator) -> None:
     cortex_only = len(rows) == template().grayordinates.n_cortex
-    for sd, fwhm_mm in ((loud.coarse_sd, loud.coarse_fwhm_mm), (loud.fine_sd, loud.fine_fwhm_mm)):
-        if sd > 0:
-            smooth = kernel(fwhm_mm, cortex_only=cortex_only)
-            nodes = coloured(rng, loud.noise_spectrum, timing, n_rows=smooth.n_nodes)
-            for block in _blocks(len(rows)):
-                rows[block] += (smooth.weights[block] @ nodes) * (sd * local[block, None])
+    smooth = kernel(loud.fine_fwhm_mm, cortex_only=cortex_only)
+    nodes = coloured(rng, loud.noise_spectrum, timing, n_rows=smooth.n_nodes)
+    for block in _blocks(len(rows)):
+        rows[block] += (smooth.weights[block] @ nodes) * (loud.fine_sd * local[block, None])
     # White noise that has `white_sd` in the band has this in a frame.
     low, high = REFERENCE_BAND_HZ
     white_sd = np.float32(loud.white_sd / np.sqrt(2 * timing.tr_s * (high - low)))
