@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -236,12 +238,28 @@ def test_damaged_files_give_one_input_error(tmp_path: Path) -> None:
         files.read_cifti_series(tmp_path)
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
-def test_a_file_without_permission(tmp_path: Path) -> None:
-    path = write_series(tmp_path / "x.dtseries.nii")
-    path.chmod(0)
-    with pytest.raises(InputError, match="cannot be read"):
+@contextlib.contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Give up the rights of an administrator for a while, whom no permission binds."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions work otherwise on Windows")
+def test_a_file_without_permission() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folder is closed to others
+        Path(folder).chmod(0o755)
+        path = write_series(Path(folder) / "x.dtseries.nii")
         files.read_cifti_series(path)
+        path.chmod(0)
+        with ordinary_user(), pytest.raises(InputError, match="cannot be read"):
+            files.read_cifti_series(path)
 
 
 def test_other_formats_are_refused(tmp_path: Path) -> None:
