@@ -231,6 +231,55 @@ class Timeseries:
 
 
 @dataclass(frozen=True, eq=False)
+class Basis:
+    """A series in few dimensions that keep its correlations (see `signal.compress`).
+
+    Attributes
+    ----------
+    data : (dimension, grayordinate) float32 ndarray
+        The dot product of two columns is the Pearson correlation of two grayordinates, to within `error`; 0 in columns
+        of grayordinates that are constant.
+    grayordinates : Grayordinates
+    valid : (grayordinate,) bool ndarray
+        Grayordinates that vary.
+    n_frames : int
+        Frames that were compressed.
+    tr_s : float
+    error : float
+        Upper bound of the error of any correlation.
+    source : str
+    steps : tuple of str
+        As in `Timeseries`.
+    """
+
+    data: FloatArray
+    grayordinates: Grayordinates
+    valid: BoolArray
+    n_frames: int
+    tr_s: float
+    error: float
+    source: str = ""
+    steps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n_rows = len(self.grayordinates)
+        if self.data.ndim != 2 or self.data.shape[1] != n_rows or self.valid.shape != (n_rows,):
+            raise SignalError(
+                f"expected a basis of shape (dimension, {n_rows}), found {self.data.shape}", where=self.source or None
+            )
+
+    @property
+    def n_dimensions(self) -> int:
+        """Number of dimensions kept."""
+        return int(self.data.shape[0])
+
+    @property
+    def minutes(self) -> float:
+        """Length in minutes of the series that was compressed."""
+        return self.n_frames * self.tr_s / 60
+
+
+@dataclass(frozen=True, eq=False)
 class Image:
     """A volume.
 
@@ -373,7 +422,7 @@ class NetworkMap:
     names, keys, colours
         As in `Prior`.
     probability : (network, grayordinate) float32 ndarray
-        Posterior-like weights that sum to 1 where data exist, 0 elsewhere.
+        How well each network fits, 0 to 1 by `measure`; 0 where there are no data.
     label : (grayordinate,) int ndarray
         Key of the winning network after cleaning; 0 where unassigned or without data.
     confidence : (grayordinate,) float32 ndarray
@@ -382,6 +431,8 @@ class NetworkMap:
     method : str
     settings : mapping
         Every option that shaped the map.
+    measure : str
+        What `probability` holds: 'probability' sums to 1 over networks; 'eta²', 'Dice' and the like do not.
     """
 
     names: tuple[str, ...]
@@ -393,6 +444,7 @@ class NetworkMap:
     grayordinates: Grayordinates
     method: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    measure: str = "probability"
 
     def __post_init__(self) -> None:
         n_rows = len(self.grayordinates)

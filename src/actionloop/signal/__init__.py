@@ -1,6 +1,7 @@
-"""Time series: standardise, join, clean, regress, split and correlate."""
+"""Time series: standardise, join, clean, regress, compress, split and correlate."""
 
 from actionloop.signal.clean import Cleaning, clean, framewise_displacement, motion24, plain_cleaning
+from actionloop.signal.compress import compress
 from actionloop.signal.connect import correlate, network_fc
 from actionloop.signal.regress import bandpass, regress
 from actionloop.signal.series import (
@@ -17,6 +18,7 @@ __all__ = [
     "Cleaning",
     "bandpass",
     "clean",
+    "compress",
     "concatenate",
     "correlate",
     "framewise_displacement",

@@ -1,0 +1,131 @@
+"""Fewer numbers for the same correlations: a basis of the frame axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import linalg
+
+from actionloop.errors import OptionError, SignalError
+from actionloop.signal.series import blocks, valid_rows
+from actionloop.types import Basis, BoolArray, FloatArray, Timeseries
+
+TOLERANCE = 1e-4
+_SAMPLE = 4  # rows of the sample per frame: enough that the covariance of the frames is well determined
+_FEW = 256  # so many rows that miss the tolerance are given dimensions of their own
+
+
+def compress(series: Timeseries, *, tolerance: float = TOLERANCE) -> Basis:
+    """Express a series in as few dimensions as keep every correlation.
+
+    Filtered and denoised frames depend on each other, so that far fewer dimensions than frames carry the series. A
+    sample of grayordinates gives the principal directions of the frame axis; every grayordinate is then checked, and
+    those that lose more than `tolerance` of their variance get further directions until none does. What a correlation
+    can be off by is at most the larger loss of its two grayordinates (Cauchy-Schwarz on the two remainders), so the
+    tolerance is a bound and no estimate.
+
+    Parameters
+    ----------
+    series : Timeseries
+        Need not be standardised.
+    tolerance : float
+        Largest error allowed in any correlation, in (0, 0.1].
+
+    Returns
+    -------
+    Basis
+        Columns of length 1 less the loss; 0 for constant grayordinates.
+
+    Raises
+    ------
+    OptionError
+        A tolerance that is none.
+    SignalError
+        No grayordinate varies, or there are fewer than 3 frames.
+    """
+    if not 0 < tolerance <= 0.1:
+        raise OptionError(f"the tolerance of compression must lie in (0, 0.1], found {tolerance:g}")
+    if series.n_frames < 3:
+        raise SignalError(f"too few frames: {series.n_frames}", where=series.source or None)
+    valid = valid_rows(series)
+    if not valid.any():
+        raise SignalError("no grayordinate varies over time", where=series.source or None)
+    rows = np.flatnonzero(valid)
+    directions, keep = _principal(_unit(series, rows[:: max(1, len(rows) // (_SAMPLE * series.n_frames))]), tolerance)
+    basis = _Growing(series, valid, directions[:, :keep])
+    while (missed := np.flatnonzero(basis.loss > tolerance)).size:
+        used = basis.vectors.shape[1]
+        spare = directions[:, keep : keep + max(16, keep // 8)]
+        if len(missed) > _FEW and spare.shape[1]:
+            keep += spare.shape[1]
+            basis.add(spare)
+        else:
+            basis.add(_unit(series, missed[np.argsort(-basis.loss[missed], kind="stable")[:_FEW]]))
+        if basis.vectors.shape[1] == used:  # the rest is rounding
+            break
+    return Basis(
+        data=basis.data(),
+        grayordinates=series.grayordinates,
+        valid=valid,
+        n_frames=series.n_frames,
+        tr_s=series.tr_s,
+        error=float(basis.loss.max()),
+        source=series.source,
+        steps=series.steps,
+    )
+
+
+class _Growing:
+    """Orthonormal directions of the frame axis, the series along them, and what every grayordinate has lost."""
+
+    def __init__(self, series: Timeseries, valid: BoolArray, vectors: FloatArray) -> None:
+        self.series, self.valid = series, valid
+        self.vectors: FloatArray = np.zeros((series.n_frames, 0), dtype=np.float32)
+        self.parts: list[FloatArray] = []
+        self.loss = np.where(valid, 1.0, 0.0)
+        self.add(vectors)
+
+    def add(self, vectors: FloatArray) -> None:
+        """Take what of some directions is new, and project the series on it."""
+        new: FloatArray = vectors.astype(np.float64)
+        for _ in range(2):  # once more for what rounding leaves
+            new -= self.vectors @ (self.vectors.T @ new)
+        new, size, _ = linalg.qr(new, mode="economic", pivoting=True)
+        extent = np.abs(np.diag(size))
+        new = new[:, extent > 1e-6 * max(extent.max(initial=0), 1e-3)].astype(np.float32)
+        self.vectors = np.concatenate([self.vectors, new], axis=1)
+        part = np.zeros((new.shape[1], len(self.valid)), dtype=np.float32)
+        for rows in _row_blocks(self.valid):
+            part[:, rows] = new.T @ _unit(self.series, rows)
+            self.loss[rows] -= np.einsum("kg,kg->g", part[:, rows], part[:, rows], dtype=np.float64)
+        self.loss = np.maximum(self.loss, 0)
+        self.parts.append(part)
+
+    def data(self) -> FloatArray:
+        """Return the series along all directions; (dimension, grayordinate)."""
+        return self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
+
+
+def _principal(sample: FloatArray, tolerance: float) -> tuple[FloatArray, int]:
+    """Directions of the frame axis by falling variance, and how many keep all of the sample but the tolerance."""
+    _, vectors = linalg.eigh(sample.astype(np.float64) @ sample.T.astype(np.float64), overwrite_a=True)
+    vectors = np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
+    energy = (vectors.T @ sample) ** 2
+    left = np.cumsum(energy[::-1], axis=0)[::-1].max(axis=1)  # the worst loss when this direction and later ones go
+    below = np.flatnonzero(left <= tolerance)
+    return vectors, max(1, int(below[0]) if below.size else vectors.shape[1])
+
+
+def _unit(series: Timeseries, rows: np.ndarray) -> FloatArray:
+    """Demean some grayordinates and bring them to length 1; (frame, row) float32."""
+    block = series.data[:, rows].astype(np.float64)
+    block -= block.mean(axis=0)
+    block /= np.maximum(np.linalg.norm(block, axis=0), 1e-300)
+    return block.astype(np.float32)
+
+
+def _row_blocks(valid: BoolArray) -> Iterator[np.ndarray]:
+    rows = np.flatnonzero(valid)
+    for part in blocks(len(rows)):
+        yield rows[part]
