@@ -1,4 +1,4 @@
-"""What every way of mapping starts from and ends with: the person's fingerprints, the prior on the same rows, the map."""
+"""What every way of mapping starts from and ends with: fingerprints, the prior on the same rows, the map."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Task:
 
     @cached_property
     def spatial(self) -> FloatArray:
-        """Spatial prior, (network, grayordinate); columns sum to 1, all networks alike where the prior knows nothing."""
+        """Spatial prior, (network, grayordinate); columns sum to 1, even where the prior knows nothing."""
         probability = self.prior.probability.astype(np.float64)
         total = probability.sum(axis=0)
         even = np.full_like(probability, 1 / len(probability))
@@ -44,7 +44,7 @@ class Task:
         return np.repeat([0, 1, 2], [len(axis.left), len(axis.right), len(axis) - axis.n_cortex])
 
     def fingerprint(self, method: str) -> FloatArray:
-        """Connectivity templates of the prior; (network, grayordinate).
+        """Return the connectivity templates of the prior; (network, grayordinate).
 
         Raises
         ------
