@@ -25,11 +25,13 @@ NETWORK = (
 
 # Asked for where the program runs from its sources and no installed metadata tells what it needs.
 LIBRARIES = (
+    "array-api-compat",
     "cyclopts",
     "jinja2",
     "matplotlib",
     "nibabel",
     "nilearn",
+    "numba",
     "numpy",
     "pillow",
     "plotly",
@@ -44,7 +46,8 @@ LIBRARIES = (
 # Never needed; only told, because people ask.
 _TOOLS = {
     "wb_command": "Connectome Workbench: views the CIFTI results; some tests compare with it",
-    "nvidia-smi": "NVIDIA driver: this version computes nothing on a GPU",
+    "infomap": "community detection, for --method infomap: pip install 'actionloop[communities]'",
+    "nvidia-smi": "NVIDIA driver: --device cuda maps on the GPU, with CuPy or torch",
 }
 _GPU_LIBRARIES = ("torch", "cupy", "cupy-cuda12x", "cupy-cuda13x")
 _DEMO_GIB = 4.0
