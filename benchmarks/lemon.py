@@ -39,7 +39,7 @@ Rows = list[dict[str, Any]]
 def demo_recipe() -> Recipe:
     """Return what `actionloop demo` maps with."""
     axis = files.template_grayordinates()
-    return Recipe(choose_prior(None, axis), files.template_anatomy(), Settings().mapping.iterative())
+    return Recipe(choose_prior(None, axis), files.template_anatomy(), Settings().mapping)
 
 
 def group_label() -> np.ndarray[Any, Any]:

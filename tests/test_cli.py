@@ -72,7 +72,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 # --- as a program -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [(), ("plan",), ("demo",), ("phantom",), ("doctor",), ("data",), ("data", "fetch")])
+@pytest.mark.parametrize(
+    "command",
+    [(), ("plan",), ("demo",), ("phantom",), ("doctor",), ("data",), ("data", "fetch"), ("prior",), ("prior", "build")],
+)
 def test_help_carries_the_notice_and_no_colours(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command, "--help"]) == 0
     out, err = capsys.readouterr()
@@ -156,6 +159,7 @@ WRONG = {
     "group level": ["plan", "in", "out", "group", "--pain-side", "left", "--pain-region", "hand"],
     "unknown command": ["paln"],
     "demo without out": ["demo"],
+    "prior without out": ["prior", "build", "cohort"],
     "unknown data group": ["data", "fetch", "everything"],
     "flag with value": ["plan", "in", "out", "participant", "--dry-run=perhaps"],
 }
@@ -197,7 +201,9 @@ def test_read_places() -> None:
 
 def test_every_word_arrives(planned: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "settings.toml"
-    config.write_text('pain_side = "right"\nseed = 3\n[mapping]\npool_fwhm_mm = 4.0\n', encoding="utf-8")
+    config.write_text(
+        'pain_side = "right"\nseed = 3\n[mapping.options.iterative]\npool_fwhm_mm = 4.0\n', encoding="utf-8"
+    )
     words = "plan in out participant --participant-label 01 sub-02 --session-label 1 2 --task-id rest --run-id 01 02"
     words += " --acquisition AP --bids-filter-file f.json --anatomy prep --layout xcpd --pain-side left"
     words += " --pain-region hand --lesion-mask l.nii.gz --prior p.mat --map m.dlabel.nii --tr 0.8 --surfaces s1 s2"
@@ -206,7 +212,12 @@ def test_every_word_arrives(planned: list[Any], tmp_path: Path, capsys: pytest.C
     assert main(words.split()) == 0
     (request,) = planned
     settings = pipeline.read_settings(
-        None, pain_side="left", pain_region="hand", seed=7, controls=False, mapping={"pool_fwhm_mm": 4.0}
+        None,
+        pain_side="left",
+        pain_region="hand",
+        seed=7,
+        controls=False,
+        mapping={"options": {"iterative": {"pool_fwhm_mm": 4.0}}},
     )
     assert request == pipeline.PlanRequest(
         derivatives=Path("in"),

@@ -166,7 +166,7 @@ def work(place) -> Path:
 def quick(place) -> Path:
     """Settings that let the map settle sooner."""
     path = place / "quick.toml"
-    path.write_text("controls = false\n[mapping]\nmax_iterations = 3\n")
+    path.write_text("controls = false\n[mapping.options.iterative]\nmax_iterations = 3\n")
     return path
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from actionloop import facts, files, networks
+from actionloop import arrays, facts, files, networks, signal
 from actionloop.brain import adjacency, vertex_areas
 from actionloop.errors import ActionloopError, OptionError, PriorError, ResourceError, SignalError
 from actionloop.networks import iterative
@@ -81,7 +81,7 @@ def test_profiles_equal_naive_correlation():
     weight = rng.random((4, 30))
     valid = np.ones(30, dtype=bool)
     valid[7] = False
-    profile = iterative._profiles(data, weight, valid)
+    profile = iterative._profiles(arrays.device(), data / np.sqrt(np.float32(80)), weight, valid)
     for network in range(4):
         mean = (data * weight[network]).sum(axis=1)
         for row in range(30):
@@ -107,7 +107,7 @@ def test_mapping_recovers_a_person_who_differs_from_the_prior(prior, template):
     axis = prior.grayordinates
     truth = shifted_truth(prior, template)
     series = simulated(truth, axis, n_frames=150, noise=3.0)
-    made = networks.map_individual(series, prior, template)
+    made = networks.map_iterative(signal.compress(series), prior, template)
     start = prior.keys[prior.probability.argmax(axis=0)]
     for network in ("SCAN", "AMN"):
         key = made.key(network)
@@ -140,9 +140,11 @@ def test_mapping_ignores_scale_and_leaves_dropout_and_lesion_empty(prior, templa
     lesion = np.zeros(len(axis), dtype=bool)
     lesion[500:900] = True
     settings = networks.IterativeSettings(max_iterations=2)
-    first = networks.map_individual(replace(series, data=data), prior, template, settings=settings, exclude=lesion)
+    first = networks.map_iterative(
+        signal.compress(replace(series, data=data)), prior, template, settings=settings, exclude=lesion
+    )
     scaled = replace(series, data=data * 7.0 + 3.0 * (data != 0))
-    second = networks.map_individual(scaled, prior, template, settings=settings, exclude=lesion)
+    second = networks.map_iterative(signal.compress(scaled), prior, template, settings=settings, exclude=lesion)
     assert np.array_equal(first.label, second.label)
     for empty in (slice(100, 300), slice(500, 900)):
         assert not first.label[empty].any()
@@ -163,8 +165,8 @@ def test_mapping_does_not_depend_on_the_order_of_networks(prior, template):
     truth = prior.keys[prior.probability.argmax(axis=0)]
     series = simulated(truth, prior.grayordinates, n_frames=60, noise=3.0)
     settings = networks.IterativeSettings(max_iterations=2)
-    one = networks.map_individual(series, prior, template, settings=settings)
-    other = networks.map_individual(series, shuffled, template, settings=settings)
+    one = networks.map_iterative(signal.compress(series), prior, template, settings=settings)
+    other = networks.map_iterative(signal.compress(series), shuffled, template, settings=settings)
     assert (one.label == other.label).mean() > 0.9999
     np.testing.assert_allclose(one.probability[order], other.probability, atol=1e-3)
 
@@ -173,13 +175,13 @@ def test_mapping_refuses_a_prior_on_other_rows(prior, template):
     small = replace(prior.grayordinates, left=prior.grayordinates.left[:-1])
     series = Timeseries(np.random.default_rng(0).standard_normal((50, 59411)).astype(np.float32), small, 1.0)
     with pytest.raises(PriorError, match="59412 rows and the series 59411"):
-        networks.map_individual(series, prior, template)
+        networks.map_iterative(signal.compress(series), prior, template)
 
 
 def test_mapping_refuses_series_without_signal(prior, template):
     constant = Timeseries(np.ones((50, 59412), dtype=np.float32), prior.grayordinates, 1.0)
-    with pytest.raises(SignalError, match="no cortical row"):
-        networks.map_individual(constant, prior, template)
+    with pytest.raises(SignalError, match="no grayordinate varies"):
+        networks.map_iterative(signal.compress(constant), prior, template)
 
 
 @pytest.mark.parametrize(

@@ -758,8 +758,9 @@ def test_prior_from_labels_merges_and_drops(tmp_path: Path) -> None:
 
 
 def test_prior_from_probabilities(tmp_path: Path) -> None:
-    values = np.random.default_rng(8).dirichlet([1, 1, 1, 1], 8).T[:3].astype(np.float32)
-    path = write_cifti(tmp_path / "a.dscalar.nii", values, ScalarAxis(["SCAN", "CON", "DMN"]), brain_axis())
+    four = np.random.default_rng(8).dirichlet([1, 1, 1, 1], 8).T.astype(np.float32)
+    values = four[:3]
+    path = write_cifti(tmp_path / "a.dscalar.nii", four, ScalarAxis(["SCAN", "CON", "DMN", "none"]), brain_axis())
     prior = files.read_prior(path)
     assert prior.names == ("SCAN", "AMN", "default")
     np.testing.assert_allclose(prior.probability, values)
@@ -770,7 +771,7 @@ def test_prior_from_probabilities(tmp_path: Path) -> None:
     bad = write_cifti(tmp_path / "b.dscalar.nii", values * 3, ScalarAxis(["SCAN", "CON", "DMN"]), brain_axis())
     with pytest.raises(PriorError, match="sum to at most 1"):
         files.read_prior(bad)
-    with pytest.raises(PriorError, match="2 names were given for 3"):
+    with pytest.raises(PriorError, match="2 names were given for 4"):
         files.read_prior(path, names=["SCAN", "AMN"])
     one = write_cifti(tmp_path / "c.dscalar.nii", values[:1], ScalarAxis(["SCAN"]), brain_axis())
     with pytest.raises(PriorError, match="several networks"):

@@ -7,7 +7,7 @@ network. Coordinates are RAS millimetres of the frame that the object names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -218,6 +218,12 @@ class Timeseries:
             )
         if not self.data.any():
             raise SignalError("the series is zero everywhere", where=where, fix="check the file; it holds no signal")
+
+    def cortex(self) -> Timeseries:
+        """Return the series of the cortical rows alone; the data are shared."""
+        return replace(
+            self, data=self.data[:, : self.grayordinates.n_cortex], grayordinates=self.grayordinates.cortex()
+        )
 
     @property
     def n_frames(self) -> int:
@@ -450,6 +456,17 @@ class NetworkMap:
         n_rows = len(self.grayordinates)
         if self.probability.shape != (len(self.names), n_rows) or self.label.shape != (n_rows,):
             raise PriorError("map arrays do not fit the network and grayordinate axes")
+
+    def cortex(self) -> NetworkMap:
+        """Return the map's cortical rows alone."""
+        n_cortex = self.grayordinates.n_cortex
+        return replace(
+            self,
+            probability=self.probability[:, :n_cortex],
+            label=self.label[:n_cortex],
+            confidence=self.confidence[:n_cortex],
+            grayordinates=self.grayordinates.cortex(),
+        )
 
     def key(self, name: str) -> int:
         """Label value of a network."""

@@ -2,6 +2,8 @@
 
 from actionloop.brain.fit import FitReport, require_cover, surfaces_fit_image
 from actionloop.brain.geodesic import Geodesic
+from actionloop.brain.nearby import Nearby, row_places
+from actionloop.brain.parcels import Parcels, label_parcels, make_parcels
 from actionloop.brain.scalp import Scalp, find_scalp, inside_head
 from actionloop.brain.smooth import Smoother, smooth
 from actionloop.brain.sphere import apply_weights, sphere_triangles, sphere_weights
@@ -18,6 +20,8 @@ from actionloop.brain.surface import (
 __all__ = [
     "FitReport",
     "Geodesic",
+    "Nearby",
+    "Parcels",
     "Scalp",
     "Smoother",
     "adjacency",
@@ -25,10 +29,13 @@ __all__ = [
     "connected_pieces",
     "find_scalp",
     "inside_head",
+    "label_parcels",
+    "make_parcels",
     "oriented_sulc",
     "piece_centre",
     "require_consistent_hemispheres",
     "require_cover",
+    "row_places",
     "smooth",
     "sphere_triangles",
     "sphere_weights",

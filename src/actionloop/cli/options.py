@@ -103,7 +103,7 @@ class Given:
     map_file
         Finished network map (dlabel, or dscalar of probabilities); mapping is skipped.
     prior
-        Group prior in place of the default one: dlabel, dscalar, or template .mat.
+        Group prior in place of the default one: dlabel, dscalar, template .mat, or .npz of 'prior build'.
     """
 
     bold: Paths = ()
@@ -129,6 +129,12 @@ class How:
         Settings as .toml or .json; the command line wins.
     random_seed
         Seed, written into the provenance.
+    method
+        Way of mapping; options of each stand in the configuration file.
+    device
+        Where numbers are crunched: cpu, cuda (NVIDIA GPU) or torch.
+    subcortex
+        Label subcortex and cerebellum too (91k CIFTI series).
     no_controls
         Leave out the split-half control maps (faster).
     overwrite
@@ -144,6 +150,9 @@ class How:
     work_dir: Annotated[Path | None, Parameter(alias="-w")] = None
     config_file: Path | None = None
     random_seed: Annotated[int | None, Parameter(alias="--seed")] = None
+    method: str | None = None
+    device: str | None = None
+    subcortex: Flag = False
     no_controls: Flag = False
     overwrite: Flag = False
     reports_only: Flag = False

@@ -1,5 +1,7 @@
 """Reading and writing files, finding them in data sets, and the data resources that are fetched."""
 
+from actionloop.files.alignment import align, align_prior
+from actionloop.files.archive import read_archive, write_prior
 from actionloop.files.bare import bare_geometry, bare_person
 from actionloop.files.cifti import LabelMap, ScalarMaps, read_axis, read_cifti_scalar, read_cifti_series, read_label_map
 from actionloop.files.confounds import MOTION_NAMES, Confounds, motion_parameters, read_confounds, require_frames
@@ -8,8 +10,9 @@ from actionloop.files.masks import keep_frames, read_outliers
 from actionloop.files.names import network_colour, network_name
 from actionloop.files.opening import side_in_name
 from actionloop.files.outputs import Output, OutputFolder, columns, declared_outputs, outputs_table, source_dataset
+from actionloop.files.parcels import read_ptseries
 from actionloop.files.person import Layout, PersonFiles, RunFiles, SurfaceFiles
-from actionloop.files.priors import align, align_prior, read_network_map, read_prior, template_probability
+from actionloop.files.priors import read_network_map, read_prior, template_probability
 from actionloop.files.provenance import file_sha256, provenance, shown_path, versions
 from actionloop.files.resources import cache_folder, fetch, manifest, require, resource, status, terms
 from actionloop.files.selection import Selection, read_bids_filter
@@ -89,6 +92,7 @@ __all__ = [
     "node_rows",
     "outputs_table",
     "provenance",
+    "read_archive",
     "read_axis",
     "read_bids_filter",
     "read_cifti_scalar",
@@ -101,6 +105,7 @@ __all__ = [
     "read_network_map",
     "read_outliers",
     "read_prior",
+    "read_ptseries",
     "read_surface",
     "read_surface_series",
     "require",
@@ -129,6 +134,7 @@ __all__ = [
     "write_gifti_surface",
     "write_image",
     "write_json",
+    "write_prior",
     "write_table",
     "write_text",
 ]

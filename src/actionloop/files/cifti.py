@@ -92,12 +92,12 @@ def read_cifti_series(path: str | Path, *, tr_s: float | None = None) -> Timeser
     first, second = image.first, image.second
     if type(first).__name__ != "SeriesAxis" or type(second).__name__ != "BrainModelAxis":
         raise InputError(
-            f"expected a dense series (dtseries), found {_kind(first, second)}",
+            f"expected a dense series (dtseries), found {describe_axes(first, second)}",
             where=path,
             fix="give the .dtseries.nii file",
         )
     grayordinates, order = read_axis(second, where=path)
-    step_s = _header_tr(first, path) if tr_s is None else tr_s
+    step_s = header_tr(first, path) if tr_s is None else tr_s
     data = values(image, path, "CIFTI-2", dtype=np.float32)
     if order is not None:
         data = data[:, order]
@@ -116,7 +116,7 @@ def read_cifti_scalar(path: str | Path) -> ScalarMaps:
     image = open_matrix(path, "CIFTI-2 dense scalar (.dscalar.nii)")
     first, second = image.first, image.second
     if type(first).__name__ != "ScalarAxis" or type(second).__name__ != "BrainModelAxis":
-        raise InputError(f"expected dense maps (dscalar), found {_kind(first, second)}", where=path)
+        raise InputError(f"expected dense maps (dscalar), found {describe_axes(first, second)}", where=path)
     grayordinates, order = read_axis(second, where=path)
     data = np.ascontiguousarray(values(image, path, "CIFTI-2", dtype=np.float32))
     return ScalarMaps(grayordinates, data if order is None else data[:, order], tuple(str(n) for n in first.name))
@@ -148,7 +148,7 @@ def read_label_map(path: str | Path, *, map_name: str | None = None) -> LabelMap
     first, second = image.first, image.second
     kind = type(first).__name__
     if kind not in ("LabelAxis", "ScalarAxis", "SeriesAxis") or type(second).__name__ != "BrainModelAxis":
-        raise InputError(f"expected labels (dlabel), found {_kind(first, second)}", where=path)
+        raise InputError(f"expected labels (dlabel), found {describe_axes(first, second)}", where=path)
     if kind == "SeriesAxis" and len(first) != 1:
         raise InputError("expected labels (dlabel), found a series of many frames", where=path)
     grayordinates, order = read_axis(second, where=path)
@@ -185,7 +185,7 @@ def read_axis(axis: Any, *, where: str | Path | None = None) -> tuple[Grayordina
     for structure, n_vertices in axis.nvertices.items():
         if structure not in (_LEFT, _RIGHT):
             raise GeometryError(f"the file holds a surface that is not cortex ({structure})", where=where)
-        _require_fslr32k(int(n_vertices), where)
+        require_fslr32k(int(n_vertices), where)
     parts = []
     for structure in (_LEFT, _RIGHT):
         rows = np.flatnonzero(on_surface & (structures == structure))
@@ -239,7 +239,8 @@ def open_matrix(path: Path, expected: str) -> Matrix:
     return Matrix(image.dataobj.reshape(shape), axes[0], axes[1])
 
 
-def _kind(first: Any, second: Any) -> str:
+def describe_axes(first: Any, second: Any) -> str:
+    """Say in words which kind of CIFTI file two axes make."""
     words = {
         ("SeriesAxis", "BrainModelAxis"): "a dense series (dtseries)",
         ("ScalarAxis", "BrainModelAxis"): "dense maps (dscalar)",
@@ -254,7 +255,8 @@ def _kind(first: Any, second: Any) -> str:
     return words.get(names, f"axes {names[0]} and {names[1]}")
 
 
-def _require_fslr32k(n_vertices: int, where: str | Path | None) -> None:
+def require_fslr32k(n_vertices: int, where: str | Path | None) -> None:
+    """Raise GeometryError for any other mesh."""
     if n_vertices == FSLR32K_VERTICES:
         return
     mesh = f" ({_OTHER_MESHES[n_vertices]})" if n_vertices in _OTHER_MESHES else ""
@@ -268,7 +270,8 @@ def _require_fslr32k(n_vertices: int, where: str | Path | None) -> None:
     )
 
 
-def _header_tr(axis: Any, path: Path) -> float:
+def header_tr(axis: Any, path: Path) -> float:
+    """Repetition time in seconds of a series axis; SignalError where it states none."""
     if str(axis.unit).upper() != "SECOND":
         raise SignalError(
             f"the series axis counts in {axis.unit}, not in seconds", where=path, fix="give the repetition time: --tr"

@@ -1,9 +1,9 @@
-"""Network templates in MATLAB files, old (scipy) and version 7.3 (h5py)."""
+"""Network templates in MATLAB files, old (scipy) and version 7.3 (h5py), and in .npz files of the same variables."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,42 +18,48 @@ _TEMPLATES = ("templates", "seed_matrix", "FC")
 _IDS = ("IDs", "ids")
 _NAMES = ("IDNames", "NetworkLabels", "network_names")
 _SPATIAL = "Spatial"
+_COLOURS = "NetworkColors"
 _CORTEX_ROWS, _ALL_ROWS = 59_412, 91_282
+_UNTESTED = "this reader is untested on the real file, which is not public"
+# What a file with this variable is taken for; WashU's templates are public, and need no such remark.
+_TAKEN_FOR = {"templates": "", "FC": f"read as Lynch priors; {_UNTESTED}"}
 
 
 class Templates(NamedTuple):
-    """Templates and optional spatial probabilities, (network, row); `names` None where the file states none."""
+    """Templates and optional spatial probabilities, (network, row).
+
+    `names` and `colours` are None where the file states none; `remark` says what the file was taken for.
+    """
 
     templates: FloatArray
     keys: list[int]
     names: list[str] | None
     spatial: FloatArray | None
     grayordinates: Grayordinates
+    colours: list[tuple[float, float, float]] | None = None
+    remark: str = ""
 
 
 def read_templates(path: Path) -> Templates:
-    """Read connectivity templates from a MATLAB file.
+    """Read connectivity templates from a MATLAB file, or from a .npz with variables of the same names.
 
     Known are WashU's ('templates', 'IDs'; names in a file networkTemplateNames.mat beside networkTemplates.mat), DCAN's
-    ('seed_matrix', without names) and a struct 'Priors' (FC, Spatial, NetworkLabels).
+    seed maps ('seed_matrix', or a single matrix of any name; without names) and Lynch's structure 'Priors' (FC,
+    Spatial, NetworkLabels, NetworkColors), of which the last two are untested on the real files, which are not public.
 
-    A .mat holds no axis: 59,412 rows are taken as the standard cortex, 91,282 as the standard grayordinates (whose
-    cortex is kept), 64,984 as both full meshes. IDs are MATLAB positions in the list of names: ID 5 is the fifth.
+    Neither format holds an axis: 59,412 rows are taken as the standard cortex, 91,282 as the standard grayordinates
+    (whose cortex is kept), 64,984 as both full meshes. IDs are MATLAB positions in the list of names: ID 5 is the
+    fifth.
 
     Raises
     ------
     InputError
-        Damaged or not a MATLAB file.
+        Damaged or of another kind.
     PriorError
-        No templates inside, rows that fit no axis, or names that do not fit the IDs.
+        No templates inside or several that could be, rows that fit no axis, or names that do not fit the IDs.
     """
     variables = _read(path)
-    name = next((key for key in _TEMPLATES if _is_matrix(variables.get(key))), None)
-    if name is None:
-        raise PriorError(
-            f"expected connectivity templates ({' or '.join(_TEMPLATES)}), found {', '.join(variables) or 'nothing'}",
-            where=path,
-        )
+    name = _find_templates(variables, path)
     templates, grayordinates = _on_cortex(variables[name], path)
     n_networks = len(templates)
     ids = next((variables[key] for key in _IDS if key in variables), None)
@@ -63,8 +69,43 @@ def read_templates(path: Path) -> Templates:
     spatial = None
     if _is_matrix(variables.get(_SPATIAL)):
         spatial, _ = _on_cortex(variables[_SPATIAL], path)
-        spatial = np.clip(np.nan_to_num(spatial), 0, None) if spatial.shape == templates.shape else None
-    return Templates(templates, keys, _find_names(variables, path, keys), spatial, grayordinates)
+        if spatial.shape != templates.shape:
+            raise PriorError(
+                f"{_SPATIAL} has {len(spatial)} networks on {spatial.shape[1]} rows and {name} {n_networks} on "
+                f"{templates.shape[1]}",
+                where=path,
+            )
+        spatial = np.clip(np.nan_to_num(spatial), 0, None)
+    return Templates(
+        templates=templates,
+        keys=keys,
+        names=_find_names(variables, path, keys),
+        spatial=spatial,
+        grayordinates=grayordinates,
+        colours=_find_colours(variables, n_networks),
+        remark=_TAKEN_FOR.get(name, f"{name} read as DCAN seed maps; {_UNTESTED}"),
+    )
+
+
+def _find_templates(variables: dict[str, Any], path: Path) -> str:
+    """Name of the variable that holds the templates: a known one, else the only matrix on the rows of a brain."""
+    name = next((key for key in _TEMPLATES if _is_matrix(variables.get(key))), None)
+    if name is not None:
+        return name
+    sizes = (_CORTEX_ROWS, _ALL_ROWS, 2 * FSLR32K_VERTICES)
+    fitting = [key for key, value in variables.items() if _is_matrix(value) and max(value.shape) in sizes]
+    if len(fitting) == 1 and fitting[0] != _SPATIAL:
+        return fitting[0]
+    if len(fitting) > 1:
+        raise PriorError(
+            f"several matrices could be the connectivity templates: {', '.join(fitting)}",
+            where=path,
+            fix="keep one of them, or name it seed_matrix",
+        )
+    raise PriorError(
+        f"expected connectivity templates ({' or '.join(_TEMPLATES)}), found {', '.join(variables) or 'nothing'}",
+        where=path,
+    )
 
 
 def _find_names(variables: dict[str, Any], path: Path, keys: list[int]) -> list[str] | None:
@@ -82,7 +123,16 @@ def _find_names(variables: dict[str, Any], path: Path, keys: list[int]) -> list[
     return [names[key - 1] for key in keys]
 
 
-def _is_matrix(value: Any) -> bool:
+def _find_colours(variables: dict[str, Any], n_networks: int) -> list[tuple[float, float, float]] | None:
+    stored = variables.get(_COLOURS)
+    if not _is_matrix(stored) or stored.shape != (n_networks, 3):
+        return None
+    rgb = np.clip(np.nan_to_num(stored.astype(np.float64)), 0, None)
+    rgb = np.clip(rgb / 255 if rgb.max() > 1 else rgb, 0, 1)
+    return [(float(red), float(green), float(blue)) for red, green, blue in rgb]
+
+
+def _is_matrix(value: Any) -> TypeGuard[NDArray[Any]]:
     return isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype.kind in "fiu" and min(value.shape) > 1
 
 
@@ -105,6 +155,9 @@ def _on_cortex(values: NDArray[Any], path: Path) -> tuple[FloatArray, Grayordina
 def _read(path: Path) -> dict[str, Any]:
     import scipy.io
 
+    if path.suffix == ".npz":
+        with reading(path, "NumPy (.npz)"), np.load(path, allow_pickle=False) as stored:
+            return {name.rsplit(".", 1)[-1]: stored[name] for name in stored.files}
     with reading(path, "MATLAB (.mat)"):
         if _is_hdf5(path):
             return _read_v73(path)
@@ -145,6 +198,8 @@ def _read_v73(path: Path) -> dict[str, Any]:
                 value = item[()]
                 if value.dtype == object:
                     value = np.array([text(reference, file) for reference in np.ravel(value)], dtype=object)
+                elif value.ndim == 2:
+                    value = value.T  # MATLAB writes its columns first
                 variables.setdefault(name.rsplit("/", 1)[-1], value)
 
         file.visititems(collect)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from actionloop import facts
-from actionloop.errors import GeometryError, PriorError
+from actionloop.errors import PriorError
+from actionloop.files.archive import is_archive, read_archive, require_whole
 from actionloop.files.cifti import ScalarMaps, open_matrix, read_cifti_scalar, read_label_map
-from actionloop.files.matlab import read_templates
+from actionloop.files.matlab import Templates, read_templates
 from actionloop.files.names import network_colour, network_name
 from actionloop.files.opening import check_file
-from actionloop.types import BoolArray, FloatArray, Grayordinates, IntArray, NetworkMap, Prior
+from actionloop.types import FloatArray, Grayordinates, NetworkMap, Prior
 
 Names = Mapping[int, str] | Sequence[str]
+_MOST = 1.01  # of a sum of probabilities, with what rounding leaves
 
 
 class _Networks(NamedTuple):
@@ -34,10 +37,13 @@ def read_prior(path: str | Path, *, names: Names | None = None) -> Prior:
     What the file holds decides:
 
     - whole-number labels (dlabel, or one map of a dscalar or dtseries): probability 1 inside each network;
-    - maps from 0 to 1 whose sums do not exceed 1 (dscalar, one map per network): probabilities;
+    - maps from 0 to 1 (dscalar, one map per network): probabilities, which sum to 1 in each row, or to 0 where the
+      prior knows nothing; a map named 'unassigned' counts;
     - maps with negative values (dscalar), or a .mat of templates: connectivity fingerprints, from which the
       probabilities follow by a softmax over networks of gain × template / SD, gain in data/aliases.toml. Rows without
-      template values have probability 0.
+      template values have probability 0;
+    - both, in a .npz of `prior build`, or in a .mat or .npz with FC and Spatial (Lynch's priors, untested on the real
+      file, which is not public). Spatial is divided by its sum where that exceeds 1.
 
     Network names become ours (`names.network_name`); networks of the same name are merged (probabilities added,
     fingerprints averaged); names such as 'skip' or 'none' are left out.
@@ -45,33 +51,26 @@ def read_prior(path: str | Path, *, names: Names | None = None) -> Prior:
     Parameters
     ----------
     path : path
-        .dlabel.nii, .dscalar.nii, .dtseries.nii (one frame) or .mat.
+        .dlabel.nii, .dscalar.nii, .dtseries.nii (one frame), .mat or .npz.
     names : mapping of key to name, or sequence of names in the file's order, optional
         Instead of the names in the file.
 
     Returns
     -------
     Prior
-        On the file's own rows; a .mat has no axis, and its rows are taken as the standard 59,412.
+        On the file's own rows; a .mat, or a .npz that 'prior build' did not write, has no axis, and its rows are taken
+        as the standard 59,412.
 
     Raises
     ------
     InputError
         Missing, damaged, or of another kind.
     PriorError
-        Nothing that can be taken for a prior, or names that do not fit.
+        Nothing that can be taken for a prior, probabilities that do not sum to 1, or names that do not fit.
     GeometryError
         Not on fsLR-32k.
     """
-    path = check_file(path)
-    if path.suffix == ".mat":
-        return _prior_from_mat(path, names)
-    if _is_scalar(path):
-        maps = read_cifti_scalar(path)
-        if not _is_labels(maps):
-            return _prior_from_maps(maps, path, names)
-    networks, grayordinates = _labelled(path, names)
-    return _make_prior(networks, grayordinates, path, fingerprints=False)
+    return _read(check_file(path), names, whole=True)
 
 
 def read_network_map(path: str | Path, *, names: Names | None = None) -> NetworkMap:
@@ -92,9 +91,9 @@ def read_network_map(path: str | Path, *, names: Names | None = None) -> Network
     Raises
     ------
     InputError, PriorError, GeometryError
-        As `read_prior`.
+        As `read_prior`; probabilities may sum to anything up to 1.
     """
-    prior = read_prior(path, names=names)
+    prior = _read(check_file(path), names, whole=False)
     if prior.fingerprint is not None:
         raise PriorError("this file holds connectivity templates, not a map of one person", where=path)
     probability = prior.probability
@@ -112,56 +111,6 @@ def read_network_map(path: str | Path, *, names: Names | None = None) -> Network
         grayordinates=prior.grayordinates,
         method="given map",
         settings={"file": str(path)},
-    )
-
-
-def align(
-    values: FloatArray, from_grayordinates: Grayordinates, to_grayordinates: Grayordinates, *, fill: float = 0
-) -> FloatArray:
-    """Carry values from one axis to another by vertex and voxel; nothing is interpolated.
-
-    Parameters
-    ----------
-    values : (..., row of from_grayordinates) ndarray
-    from_grayordinates, to_grayordinates : Grayordinates
-    fill : float
-        For rows that the source lacks.
-
-    Returns
-    -------
-    (..., row of to_grayordinates) ndarray
-
-    Raises
-    ------
-    GeometryError
-        `values` do not fit their axis, or the two axes have different meshes or voxel grids.
-    """
-    if values.shape[-1] != len(from_grayordinates):
-        raise GeometryError(f"expected {len(from_grayordinates)} rows, found {values.shape[-1]}")
-    if from_grayordinates.n_vertices != to_grayordinates.n_vertices:
-        raise GeometryError(
-            f"values on {from_grayordinates.n_vertices} vertices cannot be carried to {to_grayordinates.n_vertices}"
-        )
-    source, found = _row_of_each(from_grayordinates, to_grayordinates)
-    carried = np.full((*values.shape[:-1], len(to_grayordinates)), fill, dtype=values.dtype)
-    carried[..., found] = values[..., source[found]]
-    return carried
-
-
-def align_prior(prior: Prior, grayordinates: Grayordinates) -> Prior:
-    """Carry a prior to another axis; rows it does not know get probability and fingerprint 0.
-
-    Raises
-    ------
-    PriorError
-        A network has no row left.
-    GeometryError
-        As `align`.
-    """
-    fingerprint = None if prior.fingerprint is None else align(prior.fingerprint, prior.grayordinates, grayordinates)
-    probability = align(prior.probability, prior.grayordinates, grayordinates)
-    return Prior(
-        prior.names, prior.keys, prior.colours, probability, grayordinates, fingerprint, prior.source, prior.terms
     )
 
 
@@ -188,22 +137,23 @@ def template_probability(templates: FloatArray) -> FloatArray:
     return probability
 
 
-def _row_of_each(source: Grayordinates, target: Grayordinates) -> tuple[IntArray, BoolArray]:
-    rows = np.full(len(target), -1, dtype=np.int64)
-    for hemisphere in ("L", "R"):
-        where = np.full(source.n_vertices, -1, dtype=np.int64)
-        span = source.rows(hemisphere)
-        where[source.vertices(hemisphere)] = np.arange(span.start, span.stop)
-        rows[target.rows(hemisphere)] = where[target.vertices(hemisphere)]
-    if source.voxels is not None and target.voxels is not None:
-        if source.voxels.shape != target.voxels.shape or not np.allclose(
-            source.voxels.affine, target.voxels.affine, atol=1e-3
-        ):
-            raise GeometryError("the voxels of the two axes lie on different grids", fix="use files of one space")
-        grid = np.full(source.voxels.shape, -1, dtype=np.int64)
-        grid[tuple(source.voxels.ijk.T)] = np.arange(source.n_cortex, len(source))
-        rows[target.n_cortex :] = grid[tuple(target.voxels.ijk.T)]
-    return rows, rows >= 0
+def _read(path: Path, names: Names | None, *, whole: bool) -> Prior:
+    """Read a prior; `whole` says that probabilities must sum to 0 or 1."""
+    if path.suffix == ".npz" and is_archive(path):
+        return _renamed(read_archive(path)[0], names, path)
+    if path.suffix in (".mat", ".npz"):
+        return _prior_from_templates(read_templates(path), path, names)
+    if _is_scalar(path):
+        maps = read_cifti_scalar(path)
+        if not _is_labels(maps):
+            return _prior_from_maps(maps, path, names, whole=whole)
+    networks, grayordinates = _labelled(path, names)
+    return _make_prior(networks, grayordinates, path, fingerprints=False)
+
+
+def _renamed(prior: Prior, names: Names | None, path: Path) -> Prior:
+    chosen = _chosen_names(list(prior.names), [int(key) for key in prior.keys], names, path)
+    return replace(prior, names=tuple(network_name(name) or name for name in chosen))
 
 
 def _is_scalar(path: Path) -> bool:
@@ -223,7 +173,7 @@ def _labelled(path: Path, names: Names | None) -> tuple[_Networks, Grayordinates
     return _Networks(chosen, keys, [labels.colours[key] for key in keys], one_hot), labels.grayordinates
 
 
-def _prior_from_maps(maps: ScalarMaps, path: Path, names: Names | None) -> Prior:
+def _prior_from_maps(maps: ScalarMaps, path: Path, names: Names | None, *, whole: bool) -> Prior:
     values = maps.data
     keys = list(range(1, len(values) + 1))
     chosen = _chosen_names(list(maps.names), keys, names, path)
@@ -234,18 +184,21 @@ def _prior_from_maps(maps: ScalarMaps, path: Path, names: Names | None) -> Prior
         return _make_prior(networks, maps.grayordinates, path, fingerprints=True)
     if not np.isfinite(values).all():
         raise PriorError("the probability maps hold NaN or infinite values", where=path)
-    total = float(values.sum(axis=0).max())
-    if values.max() > 1.001 or total > 1.001:
+    total = values.sum(axis=0, dtype=np.float64)
+    if total.max() > _MOST:
         raise PriorError(
-            f"expected probabilities that sum to at most 1 over networks, found up to {total:.3g}",
+            f"expected probabilities that sum to at most 1 over networks, found up to {total.max():.3g}",
             where=path,
             fix="divide the maps by their sum; connectivity templates are known by their negative values",
         )
-    return _make_prior(networks, maps.grayordinates, path, fingerprints=False)
+    networks = networks._replace(values=values / np.maximum(total, 1))
+    prior = _make_prior(networks, maps.grayordinates, path, fingerprints=False)
+    if whole:
+        require_whole(total, path)
+    return prior
 
 
-def _prior_from_mat(path: Path, names: Names | None) -> Prior:
-    found = read_templates(path)
+def _prior_from_templates(found: Templates, path: Path, names: Names | None) -> Prior:
     if found.names is None and names is None:
         raise PriorError(
             f"the file names none of its {len(found.keys)} networks",
@@ -253,17 +206,19 @@ def _prior_from_mat(path: Path, names: Names | None) -> Prior:
             fix=f"put a file {path.stem}Names.mat beside it (variable IDNames, by network ID), or give the names",
         )
     chosen = _chosen_names(found.names or [""] * len(found.keys), found.keys, names, path)
-    colours = [network_colour(network_name(name) or name) for name in chosen]
+    colours = found.colours or [network_colour(network_name(name) or name) for name in chosen]
     networks = _Networks(chosen, found.keys, colours, found.templates)
     prior = _make_prior(networks, found.grayordinates, path, fingerprints=True)
+    source = f"{path} ({found.remark})" if found.remark else str(path)
     if found.spatial is None:
-        return prior
+        return replace(prior, source=source)
     spatial, _ = _merged(networks._replace(values=found.spatial), path, mean=False)
-    total = np.maximum(spatial.values.sum(axis=0), 1)
-    probability = (spatial.values / total).astype(np.float32)
-    return Prior(
-        prior.names, prior.keys, prior.colours, probability, prior.grayordinates, prior.fingerprint, prior.source
-    )
+    lacking = sorted(set(prior.names) ^ set(spatial.names))
+    if lacking:
+        raise PriorError(f"networks without templates or without spatial prior: {', '.join(lacking)}", where=path)
+    order = [spatial.names.index(name) for name in prior.names]
+    probability = (spatial.values[order] / np.maximum(spatial.values.sum(axis=0), 1)).astype(np.float32)
+    return replace(prior, probability=probability, source=source)
 
 
 def _chosen_names(own: list[str], keys: list[int], names: Names | None, path: Path) -> list[str]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from actionloop import facts
+from actionloop import arrays, facts
+from actionloop.arrays import Device
 from actionloop.brain import Smoother
-from actionloop.errors import OptionError, PriorError, SignalError
+from actionloop.errors import OptionError
 from actionloop.networks.pieces import clean_pieces
-from actionloop.signal import standardise, valid_rows
-from actionloop.types import HEMISPHERES, Anatomy, BoolArray, FloatArray, NetworkMap, Prior, Timeseries
+from actionloop.networks.task import Task, conclude, prepare
+from actionloop.types import HEMISPHERES, Anatomy, Basis, BoolArray, FloatArray, NetworkMap, Prior
 
 _DEFAULTS: dict[str, Any] = facts.load("mapping")["iterative"]
 _FLOOR = 1e-12
+Pool: TypeAlias = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -61,33 +63,38 @@ class IterativeSettings:
             raise OptionError("the mapping needs at least one iteration")
 
 
-def map_individual(
-    series: Timeseries,
+def map_iterative(
+    basis: Basis,
     prior: Prior,
-    anatomy: Anatomy,
+    anatomy: Anatomy | None,
     *,
     settings: IterativeSettings | None = None,
     exclude: BoolArray | None = None,
+    device: Device | None = None,
 ) -> NetworkMap:
-    """Map one person's cortical networks, iteratively from the spatial prior.
+    """Map one person's networks, iteratively from the spatial prior.
 
     Each round: the series of a network is the weighted mean over its confident members (in the first round: over the
-    prior); every vertex gets a profile, its Fisher-z correlations with all network series, pooled along the surface; a
+    prior); every row gets a profile, its Fisher-z correlations with all network series, pooled along the surface; a
     Gaussian classifier with one covariance for all networks scores the profiles, so that networks which run together
     (SCAN and AMN) are told apart by what they do not share; the score times the spatial prior gives the new
     probabilities. This is the scheme of [1]_ with a classifier in place of the largest correlation.
 
+    Networks are shaped by the cortex alone. Voxels are scored alike, by profiles brought to the length that is usual
+    on the cortex, since their signal is weaker.
+
     Parameters
     ----------
-    series : Timeseries
-        Cleaned; cortical rows only. Standardised here if it is not yet.
+    basis : Basis
     prior : Prior
-        On the same cortical rows.
-    anatomy : Anatomy
-        Surfaces along which evidence is pooled and pieces are measured (mm).
+        On the same rows.
+    anatomy : Anatomy or None
+        Surfaces along which evidence is pooled and pieces are measured (mm); None does neither.
     settings : IterativeSettings, optional
     exclude : (grayordinate,) bool ndarray, optional
         Rows to leave out, e.g. a lesion.
+    device : Device, optional
+        Where the products with the series are done.
 
     Returns
     -------
@@ -106,108 +113,91 @@ def map_individual(
     .. [1] Wang et al. 2015, doi:10.1038/nn.4164
     """
     settings = settings or IterativeSettings()
-    if series.grayordinates.voxels is not None or not prior.grayordinates.same_cortex(series.grayordinates):
-        raise PriorError(
-            f"the prior has {len(prior.grayordinates)} rows and the series {len(series.grayordinates)}; "
-            "both must have the same cortical rows",
-            where=series.source or None,
-        )
-    valid = valid_rows(series)
-    if exclude is not None:
-        valid &= ~exclude
-    if not valid.any():
-        raise SignalError("no cortical row carries signal", where=series.source or None)
-    data = standardise(series).data
-    probability, rounds = _iterate(data, valid, prior, anatomy, settings)
-    label, confidence = _decide(probability, valid, prior)
-    network_map = NetworkMap(
-        names=prior.names,
-        keys=prior.keys,
-        colours=prior.colours,
-        probability=probability,
-        label=label,
-        confidence=confidence,
-        grayordinates=series.grayordinates,
-        method="iterative",
-        settings={**asdict(settings), "rounds": rounds, "prior": prior.source},
+    task = prepare(basis, prior, exclude)
+    pool = None if anatomy is None else _pooling(task, anatomy, settings.pool_fwhm_mm)
+    probability, rounds = _iterate(task, pool, settings, device or arrays.device())
+    made = conclude(
+        task, probability, method="iterative", measure="probability", settings={**asdict(settings), "rounds": rounds}
     )
-    return clean_pieces(network_map, anatomy, min_area_mm2=settings.min_piece_mm2)
+    return made if anatomy is None else clean_pieces(made, anatomy, min_area_mm2=settings.min_piece_mm2)
 
 
-def _iterate(
-    data: FloatArray, valid: BoolArray, prior: Prior, anatomy: Anatomy, settings: IterativeSettings
-) -> tuple[FloatArray, int]:
+def _iterate(task: Task, pool: Pool | None, settings: IterativeSettings, place: Device) -> tuple[FloatArray, int]:
     """Repeat series -> profiles -> probabilities until the labels settle; returns probabilities and rounds."""
-    floored = np.clip(prior.probability.astype(np.float64), settings.prior_floor, None)
+    valid = task.valid
+    floored = np.clip(task.spatial, settings.prior_floor, None)
     log_prior = settings.prior_weight * np.log(floored / floored.sum(axis=0))
-    start = np.where(valid, prior.probability, 0).astype(np.float64)
+    cortex = valid & (task.structure < 2)
+    start = np.where(cortex, task.prior.probability, 0).astype(np.float64)
     probability, weight = start, start**2
-    pool = _pooling(valid, prior, anatomy, settings.pool_fwhm_mm)
+    series = place.put(task.basis.data)
     for rounds in range(1, settings.max_iterations + 1):  # noqa: B007 (reported below)
-        profile = pool(_profiles(data, weight, valid))
-        score = log_prior + settings.evidence_weight * _discriminate(profile, probability, valid, settings.shrinkage)
+        profile = _profiles(place, series, weight, valid)
+        profile = profile if pool is None else pool(profile)
+        _lengthen(profile, cortex, valid)
+        evidence = _discriminate(profile, np.where(cortex, probability, 0), cortex, settings.shrinkage)
+        score = log_prior + settings.evidence_weight * evidence
         score -= score.max(axis=0)
         updated = np.exp(score)
         updated /= updated.sum(axis=0)
         updated[:, ~valid] = 0
-        moved = float((updated.argmax(axis=0) != probability.argmax(axis=0))[valid].mean())
+        moved = float((updated.argmax(axis=0) != probability.argmax(axis=0))[cortex].mean())
         probability = updated
         if moved < settings.tolerance:
             break
-        weight = probability * (probability.max(axis=0) > settings.core_probability)
+        weight = np.where(cortex, probability * (probability.max(axis=0) > settings.core_probability), 0)
         # A network that lost every confident member goes on from what the prior says of it.
         lost = weight.sum(axis=1) < 1
         weight[lost] = start[lost] ** 2
-    return probability.astype(np.float32), rounds
+    return probability, rounds
 
 
-def _profiles(data: FloatArray, weight: FloatArray, valid: BoolArray) -> FloatArray:
+def _profiles(place: Device, series: Any, weight: FloatArray, valid: BoolArray) -> FloatArray:
     """Fisher-z correlation of every row with every network's weighted mean series; (network, grayordinate)."""
-    mean_series = data @ weight.T.astype(np.float32)
-    mean_series -= mean_series.mean(axis=0)
-    mean_series /= np.maximum(mean_series.std(axis=0), _FLOOR)
-    correlation = (mean_series.T @ data).astype(np.float64) / len(data)
+    mean = place.get(series @ place.put(weight.T.astype(np.float32))).astype(np.float64)
+    mean /= np.maximum(np.linalg.norm(mean, axis=0), _FLOOR)
+    correlation = place.get(place.put(mean.T.astype(np.float32)) @ series).astype(np.float64)
     profile: FloatArray = np.arctanh(np.clip(correlation, -0.999, 0.999))
     profile[:, ~valid] = 0
     return profile
 
 
-def _pooling(valid: BoolArray, prior: Prior, anatomy: Anatomy, fwhm_mm: float) -> Callable[[FloatArray], FloatArray]:
-    """Return what smooths profiles, (network, grayordinate), along each hemisphere's surface."""
-    axis = prior.grayordinates
+def _lengthen(profile: FloatArray, cortex: BoolArray, valid: BoolArray) -> None:
+    """Bring the profiles of voxels to the median length of the cortex's, in place."""
+    voxels = valid & ~cortex
+    if voxels.any():
+        usual = np.median(np.linalg.norm(profile[:, cortex], axis=0))
+        profile[:, voxels] *= usual / np.maximum(np.linalg.norm(profile[:, voxels], axis=0), _FLOOR)
+
+
+def _pooling(task: Task, anatomy: Anatomy, fwhm_mm: float) -> Pool:
+    """Return what smooths profiles, (network, grayordinate), along each hemisphere's surface; voxels stay."""
+    axis = task.basis.grayordinates
     smoothers = {
         hemisphere: Smoother(
-            anatomy.surface(hemisphere), fwhm_mm=fwhm_mm, valid=axis.to_mesh(valid, hemisphere, fill=False)
+            anatomy.surface(hemisphere), fwhm_mm=fwhm_mm, valid=axis.to_mesh(task.valid, hemisphere, fill=False)
         )
         for hemisphere in HEMISPHERES
     }
 
     def pool(profile: FloatArray) -> FloatArray:
         left, right = (smoothers[hemisphere](axis.to_mesh(profile, hemisphere)) for hemisphere in HEMISPHERES)
-        return axis.from_mesh(left, right)
+        return np.concatenate([axis.from_mesh(left, right), profile[:, axis.n_cortex :]], axis=1)
 
     return pool
 
 
-def _discriminate(profile: FloatArray, probability: FloatArray, valid: BoolArray, shrinkage: float) -> FloatArray:
+def _discriminate(profile: FloatArray, probability: FloatArray, shaping: BoolArray, shrinkage: float) -> FloatArray:
     """Log-likelihood of each network at each row, up to a term common to all: linear discriminant analysis.
 
-    Profiles and probabilities are 0 in rows without data, so that those add nothing to the sums.
+    Means and covariance are those of the rows in `shaping`; outside, the probabilities are 0.
     """
     size = probability.sum(axis=1) + _FLOOR
     mean = probability @ profile.T / size[:, None]
-    within = profile @ profile.T / valid.sum() - (mean.T * (size / size.sum())) @ mean
+    some = profile if shaping.all() else np.where(shaping, profile, 0)
+    within = some @ some.T / shaping.sum() - (mean.T * (size / size.sum())) @ mean
     within += (shrinkage * np.trace(within) / len(within) + _FLOOR) * np.eye(len(within))
     direction = np.linalg.solve(within, mean.T)
     offset = 0.5 * np.einsum("nk,kn->n", mean, direction)
     score: FloatArray = direction.T @ profile - offset[:, None]
     return score
-
-
-def _decide(probability: FloatArray, valid: BoolArray, prior: Prior) -> tuple[Any, FloatArray]:
-    """Winning key and margin over the runner-up."""
-    label = np.where(valid, prior.keys[probability.argmax(axis=0)], 0)
-    ranked = (
-        np.partition(probability, -2, axis=0) if len(probability) > 1 else np.vstack([probability * 0, probability])
-    )
-    return label, (ranked[-1] - ranked[-2]).astype(np.float32)

@@ -156,6 +156,11 @@ def conclude(
         confidence=(ranked[-1] - ranked[-2]).astype(np.float32),
         grayordinates=task.basis.grayordinates,
         method=method,
-        settings={**settings, "prior": task.prior.source, "dimensions": task.basis.n_dimensions},
+        settings={
+            **settings,
+            "prior": task.prior.source,
+            "dimensions": task.basis.n_dimensions,
+            "compression_error": task.basis.error,
+        },
         measure=measure,
     )

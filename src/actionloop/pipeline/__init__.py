@@ -13,16 +13,20 @@ from actionloop.pipeline.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from actionloop.phantom import make_phantoms
+    from actionloop.pipeline.cohort import BuiltPrior, CohortRequest, build_prior
     from actionloop.pipeline.run import Outcome, PlanRequest, demo, plan
     from actionloop.pipeline.settings import Settings, read_settings
 
 __all__ = [
+    "BuiltPrior",
+    "CohortRequest",
     "DoctorReport",
     "Outcome",
     "PlanRequest",
     "Progress",
     "Settings",
     "Silent",
+    "build_prior",
     "demo",
     "demo_person",
     "doctor",
@@ -33,9 +37,12 @@ __all__ = [
 ]
 
 _LATER = {
+    "BuiltPrior": "actionloop.pipeline.cohort",
+    "CohortRequest": "actionloop.pipeline.cohort",
     "Outcome": "actionloop.pipeline.run",
     "PlanRequest": "actionloop.pipeline.run",
     "Settings": "actionloop.pipeline.settings",
+    "build_prior": "actionloop.pipeline.cohort",
     "demo": "actionloop.pipeline.run",
     "make_phantoms": "actionloop.phantom",
     "plan": "actionloop.pipeline.run",

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from actionloop import signal
+from actionloop import files, signal
+from actionloop.arrays import device
 from actionloop.errors import ActionloopError
-from actionloop.networks import IterativeSettings, map_individual
-from actionloop.types import Anatomy, BoolArray, FloatArray, NetworkMap, Prior, Timeseries
+from actionloop.networks import map_networks
+from actionloop.pipeline.settings import MappingSettings
+from actionloop.types import Anatomy, BoolArray, FloatArray, Grayordinates, NetworkMap, Prior, Timeseries
 
 EFFECTORS = ("foot", "hand", "mouth")
 Say = Callable[[str], None]
@@ -21,16 +23,36 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """What it takes to make a map: prior, surfaces, options, rows to leave out."""
+    """What it takes to make a map: prior, surfaces, method and options, rows to leave out."""
 
     prior: Prior
     anatomy: Anatomy
-    settings: IterativeSettings
+    mapping: MappingSettings
     exclude: BoolArray | None = None
+
+    def on(self, axis: Grayordinates) -> Recipe:
+        """Return the recipe for an axis that may have voxels.
+
+        Voxels lie in the space of the template, so that distances to them are measured from its surfaces.
+        """
+        if axis.voxels is None:
+            return self
+        exclude = None if self.exclude is None else np.pad(self.exclude, (0, len(axis) - axis.n_cortex))
+        return replace(
+            self, prior=files.align_prior(self.prior, axis), anatomy=files.template_anatomy(), exclude=exclude
+        )
 
     def make(self, series: Timeseries) -> NetworkMap:
         """Map a series."""
-        return map_individual(series, self.prior, self.anatomy, settings=self.settings, exclude=self.exclude)
+        return map_networks(
+            signal.compress(series, tolerance=self.mapping.compression),
+            self.prior,
+            self.anatomy,
+            method=self.mapping.method,
+            settings=self.mapping.chosen(),
+            exclude=self.exclude,
+            device=device(self.mapping.device),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,14 +86,21 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
 
 def _put_maps(put: Callable[..., None], result: PersonResult) -> None:
     network_map = result.network_map
+    whole = result.whole_map or network_map
     axis, names = network_map.grayordinates, network_map.names
     confidence_name = ["confidence"]
-    put("dlabel", lambda path: files.write_dlabel(path, network_map))
-    put("probability", lambda path: files.write_dscalar(path, network_map.probability, names, axis))
-    put("confidence", lambda path: files.write_dscalar(path, network_map.confidence, confidence_name, axis))
+    den = {"den": "91k"} if result.whole_map else {}
+    put("dlabel", lambda path: files.write_dlabel(path, whole), **den)
+    put("probability", lambda path: files.write_dscalar(path, whole.probability, names, whole.grayordinates), **den)
+    put(
+        "confidence",
+        lambda path: files.write_dscalar(path, whole.confidence, confidence_name, whole.grayordinates),
+        **den,
+    )
+    density = "91k: 59,412 cortical vertices of fsLR-32k, and voxels of subcortex and cerebellum (MNI, 2 mm)"
     sidecar = {
         "Notice": facts.notice(),
-        "Density": "32k: 59,412 cortical vertices of fsLR-32k",
+        "Density": density if den else "32k: 59,412 cortical vertices of fsLR-32k",
         "Sources": [
             path.name for path in (*(run.paths[0] for run in result.job.person.runs), result.job.map_file) if path
         ],
@@ -103,9 +110,10 @@ def _put_maps(put: Callable[..., None], result: PersonResult) -> None:
         "PriorTerms": None if result.prior is None else result.prior.terms,
         "Networks": {name: int(key) for name, key in zip(names, network_map.keys, strict=True)},
     }
-    units = {"dlabel_json": "label key", "probability_json": "probability", "confidence_json": "probability difference"}
+    measure = network_map.measure
+    units = {"dlabel_json": "label key", "probability_json": measure, "confidence_json": f"{measure} difference"}
     for key, unit in units.items():
-        put(key, lambda path, unit=unit: files.write_json(path, {**sidecar, "Units": unit}))
+        put(key, lambda path, unit=unit: files.write_json(path, {**sidecar, "Units": unit}), **den)
     for side in HEMISPHERES:
         put("label_gifti", lambda path, side=side: files.write_gifti_labels(path, network_map, side), hemi=side)
         mesh = axis.to_mesh(np.asarray(network_map.probability, dtype=np.float32), side)

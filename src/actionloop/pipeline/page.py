@@ -9,6 +9,7 @@ from typing import Any
 
 from actionloop import facts, files
 from actionloop.files import OutputFolder
+from actionloop.networks import find_method
 from actionloop.pipeline.exports import Written, entities_of, navigation_poses, network_table
 from actionloop.pipeline.person import PersonResult, best_targets
 from actionloop.report import ReportContent, Table, draw_pictures, render_report
@@ -191,12 +192,9 @@ def methods(result: PersonResult) -> list[str]:
     if result.prior is not None:
         sentences += [
             f"The cortical time series ({len(result.runs)} run(s); {result.cleaning}) were demeaned, scaled to unit "
-            "variance run by run, and joined on the 59,412 cortical vertices of fsLR-32k.",
-            "Networks were assigned iteratively from a spatial prior [1]: network series are averaged over confident "
-            "vertices; each vertex's Fisher-z correlations with all network series, pooled along the surface over "
-            f"{result.network_map.settings['pool_fwhm_mm']} mm, are scored by a linear discriminant, weighted by the "
-            "prior, and the series are averaged anew until the labels settle "
-            f"({result.network_map.settings['rounds']} rounds).",
+            f"variance run by run, and joined on {_rows(result)}.",
+            find_method(result.network_map.method).describe(result.network_map.settings),
+            _compression(result.network_map.settings),
             f"Prior: {result.prior.source}, from the published SCAN coordinates [2], the 17-network parcellation [3], "
             "HCP-MMP areas [4] and group connectivity [5]."
             if result.job.prior_file is None
@@ -214,11 +212,30 @@ def methods(result: PersonResult) -> list[str]:
     return sentences
 
 
+def _rows(result: PersonResult) -> str:
+    if result.whole_map is None:
+        return "the 59,412 cortical vertices of fsLR-32k"
+    adjacent_mm = result.job.settings.mapping.adjacent_mm
+    words = f"{len(result.whole_map.grayordinates):,} grayordinates (cortex on fsLR-32k, subcortex and cerebellum)"
+    return (
+        words
+        if not adjacent_mm
+        else f"{words}; the mean of the cortex within {adjacent_mm:g} mm was regressed from each voxel"
+    )
+
+
+def _compression(settings: Mapping[str, Any]) -> str:
+    return (
+        f"The frame axis was compressed to {settings['dimensions']} dimensions, which keep every correlation to within "
+        f"{settings['compression_error']:.1g}."
+    )
+
+
 def references(result: PersonResult) -> list[str]:
     """Return the works that the methods paragraph cites."""
     scan = facts.load("scan")["source"]
     cited = [
-        "[1] Wang D et al. 2015, Nat Neurosci 18:1853, doi:10.1038/nn.4164",
+        "" if result.prior is None else f"[1] {find_method(result.network_map.method).citation}",
         f"[2] {scan['citation']}, doi:{scan['doi']}",
         "[3] Yeo BTT et al. 2011, J Neurophysiol 106:1125, doi:10.1152/jn.00338.2011",
         "[4] Glasser MF et al. 2016, Nature 536:171, doi:10.1038/nature18933",

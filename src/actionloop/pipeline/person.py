@@ -26,12 +26,14 @@ from actionloop.targets import rank_targets, read_sites
 from actionloop.types import (
     BoolArray,
     FloatArray,
+    Grayordinates,
     NetworkMap,
     Piece,
     Prior,
     SiteReading,
     Target,
     Timeseries,
+    Voxels,
 )
 
 OF_INTEREST = ("SCAN", "AMN", "foot", "hand", "mouth")
@@ -73,6 +75,9 @@ class PersonResult:
     ----------
     job : PersonJob
     network_map : NetworkMap
+        The cortex.
+    whole_map : NetworkMap or None
+        With subcortex and cerebellum, where those were asked for.
     prior : Prior or None
         None when the map was given.
     head : Head
@@ -99,6 +104,7 @@ class PersonResult:
 
     job: PersonJob
     network_map: NetworkMap
+    whole_map: NetworkMap | None
     prior: Prior | None
     head: Head
     pieces: tuple[Piece, ...]
@@ -135,13 +141,14 @@ def job_keys(job: PersonJob, hashes: Mapping[str, str]) -> dict[str, str]:
 
     runs = [[run.name, run.kind, run.space, run.cleaned, run.tr_s, contents(*run.files)] for run in person.runs]
     head = [contents(*(person.surfaces.files if person.surfaces else ())), contents(person.t1w, *person.sulc.values())]
-    series = key_of({"runs": runs})
+    whole = {"subcortex": settings.mapping.subcortex, "adjacent_mm": settings.mapping.adjacent_mm}
+    series = key_of({"runs": runs, **(whole if settings.mapping.subcortex else {})})
     mapping = key_of(
         {
             "series": series,
             "head": head,
             "prior": contents(job.prior_file, job.map_file, job.lesion_file),
-            "mapping": settings.mapping.model_dump(),
+            "mapping": settings.mapping.resolved(),
             "template_image": job.template_image,
         }
     )
@@ -178,8 +185,9 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     progress.step(STEPS[1])
     loaded = None if job.map_file else _series(job, steps, keys["series"], progress)
     progress.step(STEPS[2])
-    recipe = None if prior is None else Recipe(prior, head.anatomy, job.settings.mapping.iterative(), lesion)
-    network_map = given or _map(loaded, recipe, steps, keys["map"])
+    recipe = None if prior is None else Recipe(prior, head.anatomy, job.settings.mapping, lesion)
+    made = given or _map(loaded, recipe, steps, keys["map"])
+    network_map = made.cortex()
     progress.step(STEPS[3])
     controls = _controls(job, loaded, recipe, steps, keys["controls"], progress)
     progress.step(STEPS[4])
@@ -189,6 +197,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     return PersonResult(
         job=job,
         network_map=network_map,
+        whole_map=None if made.grayordinates.voxels is None else made,
         prior=prior,
         head=head,
         pieces=tuple(pieces),
@@ -197,7 +206,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         controls=tuple(controls),
         runs=loaded.runs if loaded else (),
         cleaning=loaded.cleaning if loaded else "",
-        fc=signal.network_fc(loaded.series, network_map.label, fc_keys) if loaded and fc_names else None,
+        fc=signal.network_fc(loaded.series.cortex(), network_map.label, fc_keys) if loaded and fc_names else None,
         fc_names=fc_names,
         valid=network_map.probability.sum(axis=0) > 0,
         excluded=int(lesion.sum()),
@@ -236,8 +245,10 @@ def find_targets(
 
 def _series(job: PersonJob, steps: Steps, key: str, progress: Progress) -> PersonSeries:
     def make() -> Arrays:
-        loaded = load_series(job.person, say=progress.note)
+        wanted = job.settings.mapping
+        loaded = load_series(job.person, voxels=wanted.subcortex, adjacent_mm=wanted.adjacent_mm, say=progress.note)
         return {
+            **_voxel_arrays(loaded.series.grayordinates),
             "data": np.asarray(loaded.series.data, dtype=np.float32),
             "tr_s": np.array(loaded.series.tr_s),
             "lengths": np.array(loaded.run_lengths),
@@ -247,19 +258,42 @@ def _series(job: PersonJob, steps: Steps, key: str, progress: Progress) -> Perso
     arrays, _ = steps.run("series", key, make)
     runs, cleaning, words = json.loads(str(arrays["text"]))
     source = ", ".join(run.paths[0].name for run in job.person.runs)
-    series = Timeseries(arrays["data"], files.template_grayordinates(), float(arrays["tr_s"]), source, tuple(words))
+    series = Timeseries(arrays["data"], _axis(arrays), float(arrays["tr_s"]), source, tuple(words))
     return PersonSeries(series, tuple(int(n) for n in arrays["lengths"]), tuple(runs), cleaning)
+
+
+def _voxel_arrays(axis: Grayordinates) -> Arrays:
+    """Return what of an axis has to be kept with a step: its voxels."""
+    voxels = axis.voxels
+    if voxels is None:
+        return {}
+    return {
+        "ijk": voxels.ijk,
+        "structure": voxels.structure.astype(str),
+        "affine": voxels.affine,
+        "shape": np.array(voxels.shape),
+    }
+
+
+def _axis(arrays: Arrays) -> Grayordinates:
+    cortex = files.template_grayordinates()
+    if "ijk" not in arrays:
+        return cortex
+    i, j, k = (int(n) for n in arrays["shape"])
+    voxels = Voxels(arrays["ijk"], arrays["structure"], arrays["affine"], (i, j, k))
+    return Grayordinates(cortex.left, cortex.right, cortex.n_vertices, voxels)
 
 
 def _map(loaded: PersonSeries | None, recipe: Recipe | None, steps: Steps, key: str) -> NetworkMap:
     """Make the map, or take it from the finished steps."""
     if loaded is None or recipe is None:
         raise OptionError("there is neither a scan nor a finished map", fix="give DERIVATIVES, --bold or --map")
-    prior = recipe.prior
+    prior, axis = recipe.prior, loaded.series.grayordinates
 
     def make() -> Arrays:
-        made = recipe.make(loaded.series)
+        made = recipe.on(axis).make(loaded.series)
         return {
+            "method": np.array([made.method, made.measure]),
             "probability": made.probability,
             "label": made.label,
             "confidence": made.confidence,
@@ -274,9 +308,10 @@ def _map(loaded: PersonSeries | None, recipe: Recipe | None, steps: Steps, key: 
         probability=arrays["probability"],
         label=arrays["label"],
         confidence=arrays["confidence"],
-        grayordinates=prior.grayordinates,
-        method="iterative",
+        grayordinates=axis,
+        method=str(arrays["method"][0]),
         settings=json.loads(str(arrays["settings"])),
+        measure=str(arrays["method"][1]),
     )
 
 
@@ -301,12 +336,13 @@ def _controls(
     def make() -> Arrays:
         ours = any(not run.cleaned for run in job.person.runs)
         first = "with global signal regression" if ours else "as the input was denoised"
-        rows = halves_control(loaded.series, recipe, variant=first, say=progress.note)
+        series = loaded.series.cortex()
+        rows = halves_control(series, recipe, variant=first, say=progress.note)
         if ours:
             other = load_series(job.person, global_signal=False, say=progress.note).series
             second = "without global signal regression"
         else:
-            other, second = without_global_signal(loaded.series), "with global signal regressed here"
+            other, second = without_global_signal(series), "with global signal regressed here"
         rows += halves_control(other, recipe, variant=second, say=progress.note)
         return {"text": np.array(json.dumps(rows))}
 

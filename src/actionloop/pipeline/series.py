@@ -1,4 +1,4 @@
-"""From the files of a person's runs to one cleaned, standardised series on the 59,412 cortical rows."""
+"""From the files of a person's runs to one cleaned, standardised series on the 59,412 cortical rows, or all 91,282."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PersonSeries:
     Attributes
     ----------
     series : Timeseries
-        (frame, 59412), each run demeaned and scaled before joining.
+        (frame, 59412), or with voxels (frame, 91282); each run demeaned and scaled before joining.
     run_lengths : tuple of int
         Frames of each run that remain.
     runs : tuple of mappings
@@ -45,7 +45,14 @@ class PersonSeries:
     cleaning: str
 
 
-def load_series(person: PersonFiles, *, global_signal: bool | None = None, say: Say = lambda _: None) -> PersonSeries:
+def load_series(
+    person: PersonFiles,
+    *,
+    global_signal: bool | None = None,
+    voxels: bool = False,
+    adjacent_mm: float = 0,
+    say: Say = lambda _: None,
+) -> PersonSeries:
     """Read, clean and join the runs of one person.
 
     Parameters
@@ -54,6 +61,10 @@ def load_series(person: PersonFiles, *, global_signal: bool | None = None, say: 
     global_signal : bool, optional
         Remove the global signal. By default it is removed where the cleaning is ours (preprocessed input), and
         input that another program denoised is taken as it is.
+    voxels : bool
+        Keep subcortex and cerebellum, which CIFTI series have.
+    adjacent_mm : float
+        Regress the mean of the cortex within this distance from each voxel; 0 does not.
     say : callable
         Gets one line per run.
 
@@ -73,7 +84,7 @@ def load_series(person: PersonFiles, *, global_signal: bool | None = None, say: 
         say(f"reading {run.name}")
         raw = _read(run)
         cleaned, words = _clean(raw, run, global_signal)
-        on_target = to_cortex(cleaned, target)
+        on_target = _with_voxels(cleaned, target, run, adjacent_mm) if voxels else to_cortex(cleaned, target)
         signal.usable(on_target, min_frames=1, min_minutes=0)
         parts.append(signal.standardise(on_target))
         rows.append(
@@ -94,6 +105,26 @@ def load_series(person: PersonFiles, *, global_signal: bool | None = None, say: 
     signal.usable(joined)
     names = list(dict.fromkeys(str(row["cleaning"]) for row in rows))
     return PersonSeries(joined, tuple(part.n_frames for part in parts), tuple(rows), "; ".join(names))
+
+
+def _with_voxels(series: Timeseries, target: Grayordinates, run: RunFiles, adjacent_mm: float) -> Timeseries:
+    """Carry a series to the target's cortical rows and keep its voxels."""
+    axis = series.grayordinates
+    if axis.voxels is None:
+        raise InputError(
+            f"expected a series with subcortex and cerebellum (91,282 rows), found {len(axis):,} cortical rows",
+            where=run.paths[0],
+            fix="leave out --subcortex, or give 91k CIFTI series (fMRIPrep: --cifti-output 91k)",
+        )
+    whole = replace(
+        series,
+        data=np.concatenate([to_cortex(series, target).data, series.data[:, axis.n_cortex :]], axis=1),
+        grayordinates=Grayordinates(target.left, target.right, target.n_vertices, axis.voxels),
+    )
+    # Voxels lie in the space of the template, whatever surfaces the person has.
+    if adjacent_mm > 0:
+        whole = signal.regress_adjacent_cortex(whole, files.template_anatomy(), radius_mm=adjacent_mm)
+    return whole
 
 
 def to_cortex(series: Timeseries, target: Grayordinates) -> Timeseries:

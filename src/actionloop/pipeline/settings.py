@@ -4,37 +4,70 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from actionloop import facts
+from actionloop import facts, signal
+from actionloop.arrays import DEVICES
 from actionloop.errors import InputError, OptionError
-from actionloop.networks import IterativeSettings
+from actionloop.networks import DEFAULT_METHOD, find_method
 from actionloop.targets import Pain
-
-_MAPPING = facts.load("mapping")
 
 
 class MappingSettings(BaseModel):
-    """Options of the map; meanings in `networks.IterativeSettings`, defaults in data/mapping.toml."""
+    """How the map is made.
+
+    `options` holds what differs from a method's defaults, by method: `[mapping.options.iterative]` in a file.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    prior_weight: float = Field(default=_MAPPING["iterative"]["prior_weight"], ge=0, le=5)
-    evidence_weight: float = Field(default=_MAPPING["iterative"]["evidence_weight"], gt=0, le=5)
-    pool_fwhm_mm: float = Field(default=_MAPPING["iterative"]["pool_fwhm_mm"], ge=0, le=20)
-    core_probability: float = Field(default=_MAPPING["iterative"]["core_probability"], ge=0, lt=1)
-    prior_floor: float = Field(default=_MAPPING["iterative"]["prior_floor"], gt=0, lt=0.1)
-    shrinkage: float = Field(default=_MAPPING["iterative"]["shrinkage"], ge=0, le=1)
-    max_iterations: int = Field(default=_MAPPING["iterative"]["max_iterations"], ge=1, le=500)
-    tolerance: float = Field(default=_MAPPING["iterative"]["tolerance"], ge=0, lt=1)
-    min_piece_mm2: float = Field(default=_MAPPING["cleaning"]["min_piece_mm2"], ge=0, le=1000)
+    method: str = DEFAULT_METHOD
+    device: str = DEVICES[0]
+    compression: float = Field(default=signal.TOLERANCE, gt=0, le=0.1)
+    subcortex: bool = False
+    adjacent_mm: float = Field(default=facts.load("mapping")["adjacent"]["radius_mm"], ge=0, le=100)
+    options: dict[str, dict[str, Any]] = {}
 
-    def iterative(self) -> IterativeSettings:
-        """Return the same options as the networks room takes them."""
-        return IterativeSettings(**self.model_dump())
+    @model_validator(mode="after")
+    def _check(self) -> MappingSettings:
+        if self.device not in DEVICES:
+            raise OptionError(f"there is no device {self.device!r}", fix=f"choose one of {', '.join(DEVICES)}")
+        find_method(self.method)
+        for name, given in self.options.items():
+            _typed(name, given)
+        return self
+
+    def chosen(self) -> Any:
+        """Return the settings of the method that is used."""
+        return _typed(self.method, self.options.get(self.method, {}))
+
+    def resolved(self) -> dict[str, Any]:
+        """Return everything that shapes the map, defaults included; the device does not."""
+        stated = {name: getattr(self, name) for name in ("method", "compression", "subcortex", "adjacent_mm")}
+        return {**stated, "options": asdict(self.chosen())}
+
+
+def _typed(name: str, given: dict[str, Any]) -> Any:
+    """Build a method's settings from what was given; wrong types are named."""
+    method = find_method(name)
+    known = sorted(field.name for field in fields(method.settings))
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise OptionError(
+            f"the method {name!r} has no option {', '.join(unknown)}", fix=f"its options are: {', '.join(known)}"
+        )
+    try:
+        return TypeAdapter(method.settings).validate_python(given)
+    except ValidationError as error:
+        raise OptionError(f"options of the method {name!r} that cannot be used: {_wrong(error)}") from error
+
+
+def _wrong(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
 
 
 class Settings(BaseModel):
@@ -53,8 +86,17 @@ class Settings(BaseModel):
         return Pain(side=self.pain_side, region=self.pain_region)
 
 
-def read_settings(path: Path | None, **given: Any) -> Settings:
+def read_settings(
+    path: Path | None,
+    *,
+    method: str | None = None,
+    device: str | None = None,
+    subcortex: bool | None = None,
+    **given: Any,
+) -> Settings:
     """Combine a configuration file (.toml or .json) with what the command line gives, which wins.
+
+    `method`, `device` and `subcortex` are those of `Settings.mapping`.
 
     Raises
     ------
@@ -70,10 +112,16 @@ def read_settings(path: Path | None, **given: Any) -> Settings:
             stated = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         except (OSError, UnicodeDecodeError, ValueError) as error:
             raise InputError(f"the configuration file cannot be read ({error})", where=path) from error
+    mapping = {
+        key: value
+        for key, value in (("method", method), ("device", device), ("subcortex", subcortex))
+        if value is not None
+    }
+    if mapping and isinstance(stated.get("mapping", {}), dict):
+        stated["mapping"] = {**stated.get("mapping", {}), **mapping}
     try:
         settings = Settings(**{**stated, **{key: value for key, value in given.items() if value is not None}})
         settings.pain()
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise OptionError(f"options that cannot be used: {wrong}", where=path) from error
+        raise OptionError(f"options that cannot be used: {_wrong(error)}", where=path) from error
     return settings

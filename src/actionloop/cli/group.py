@@ -1,0 +1,107 @@
+"""The commands that make something of many people."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from actionloop import facts
+from actionloop.cli.bar import shown_progress
+from actionloop.cli.options import Flag, Who
+
+_VERBOSE = Parameter(name=("--verbose", "-v"), negative="", show_default=False, help="Show the details of an error.")
+
+prior = App(name="prior", help="Group priors made of people of your own.")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Making:
+    """How a prior is made.
+
+    Parameters
+    ----------
+    labels
+        Folder with one label map per person (sub-01_*.dlabel.nii), e.g. results of 'plan'; else everybody is mapped.
+    prior
+        Prior that the mapping starts from, in place of the default one.
+    tr
+        Repetition time in seconds, where the files do not state it or state it wrongly.
+    subcortex
+        Keep subcortex and cerebellum too (91k CIFTI series).
+    overwrite
+        Replace files that are there.
+    stop_on_first_crash
+        Stop at the first person who fails.
+    """
+
+    labels: Path | None = None
+    prior: Path | None = None
+    tr: float | None = None
+    subcortex: Flag = False
+    overwrite: Flag = False
+    stop_on_first_crash: Flag = False
+
+
+_WHO, _MAKING = Who(), Making()
+
+
+@prior.command
+def build(
+    cohort: Path,
+    out: Path,
+    /,
+    *,
+    who: Who = _WHO,
+    making: Making = _MAKING,
+    verbose: Annotated[bool, _VERBOSE] = False,
+) -> int:
+    """Make a prior of many people: connectivity templates, spatial probabilities, how people differ.
+
+    The file that ends in _prior.npz is the one for --prior of 'plan'. Who cannot be used is named and left out.
+
+    Parameters
+    ----------
+    cohort
+        Folder that holds everybody, as for 'plan'.
+    out
+        Where the files go and how their names begin, e.g. priors/cohort.
+    """
+    _say(facts.notice())
+    from actionloop import pipeline
+
+    request = pipeline.CohortRequest(
+        derivatives=cohort,
+        out=out,
+        labels=making.labels,
+        prior=making.prior,
+        participant_labels=tuple(label.removeprefix("sub-") for label in who.participant_label),
+        sessions=who.session_label,
+        tasks=who.task_id,
+        runs=who.run_id,
+        acquisitions=who.acquisition,
+        bids_filter=who.bids_filter_file,
+        anatomy=who.anatomy,
+        layout=who.layout,
+        tr_s=making.tr,
+        subcortex=making.subcortex,
+        overwrite=making.overwrite,
+        stop_on_first_crash=making.stop_on_first_crash,
+    )
+    with shown_progress() as progress:
+        built = pipeline.build_prior(request, progress=progress)
+    for outcome in built.outcomes:
+        label = f"sub-{outcome.label}"
+        print(f"{label}\t{'ok' if outcome.ok else 'failed'}\t{outcome.message.splitlines()[0]}")  # noqa: T201 - results
+        if not outcome.ok:
+            _say(f"error: {label}: {outcome.message}")
+    print(built.paths["prior"])  # noqa: T201 - results
+    return 0 if all(outcome.ok for outcome in built.outcomes) else 1
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the log
