@@ -192,6 +192,7 @@ def test_profiles_are_the_largest_tenth_centred_and_scaled(monkeypatch) -> None:
     np.testing.assert_allclose(made.cosines(along)[clear], (expected @ along.T)[clear], atol=1e-5)
     weight = rng.uniform(size=(len(rows), K)) * clear[:, None]
     np.testing.assert_allclose(made.sums(weight), weight.T @ expected, atol=1e-4)
+    assert made.bits.sum() >= round(0.1 * made.bits.size), "ties at the limit are in"
     assert made.bits.mean() == pytest.approx(0.1, abs=0.002)
 
 

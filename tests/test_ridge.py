@@ -229,7 +229,6 @@ def test_bad_input_is_named() -> None:
         {"evidence_weight": -1},
         {"prior_weight": -0.1},
         {"prior_floor": 0},
-        {"voxel_prior": 0},
         {"exclusion_mm": -1},
     ],
 )

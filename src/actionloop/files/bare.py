@@ -12,7 +12,7 @@ from actionloop.files.person import PersonFiles, RunFiles, SurfaceSpace, check_p
 from actionloop.files.sidecar import repetition_time
 from actionloop.files.surfacefiles import EXTENSIONS, Pair, pair_up, run_of_pair, says_cleaned
 
-_CIFTI = ".dtseries.nii"
+_CIFTI = (".dtseries.nii", ".ptseries.nii")
 _TEMPLATES = ("MNI", "fs", "Talairach", "OASIS", "PNC", "NKI", "UNC", "dhcp")
 _FREESURFER = ("lh.white", "rh.white", "lh.pial", "rh.pial")
 
@@ -102,9 +102,9 @@ def _in_given_order(paths: Sequence[Path]) -> list[Path | Pair]:
     if not paths:
         raise InputError("no series was given", fix="give one or more with --bold")
     for path in paths:
-        if not path.name.endswith((_CIFTI, *EXTENSIONS)):
+        if not path.name.endswith((*_CIFTI, *EXTENSIONS)):
             raise InputError(
-                "expected a CIFTI series (.dtseries.nii) or surface series (.func.gii, .mgz, .mgh)",
+                "expected a CIFTI series (.dtseries.nii, .ptseries.nii) or surface series (.func.gii, .mgz, .mgh)",
                 where=path,
                 fix="volumes must be sampled to the surface first, e.g. by fMRIPrep with --cifti-output 91k",
             )
@@ -149,13 +149,13 @@ def _run(item: Path | Pair, table: Path | None, mask: Path | None, tr_s: float |
     entities = parse_name(first).run
     return RunFiles(
         paths=(first,),
-        kind="cifti",
+        kind="parcels" if first.name.endswith(".ptseries.nii") else "cifti",
         space="fsLR32k",
         cleaned=table is None,
         filtered=False,
         tr_s=tr_s,
         entities=entities,
-        name=run_name(entities) if entities else first.name.removesuffix(_CIFTI),
+        name=run_name(entities) if entities else first.name.removesuffix(_CIFTI[0]).removesuffix(_CIFTI[1]),
         confounds=table,
         outliers=mask,
         motion=table,

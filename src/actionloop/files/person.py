@@ -25,7 +25,7 @@ class RunFiles:
     ----------
     paths : tuple of Path
         One CIFTI series, or the left and the right surface series.
-    kind : {'cifti', 'surface'}
+    kind : {'cifti', 'parcels', 'surface'}
     space : {'fsLR32k', 'fsaverage5', 'fsaverage6'}
     cleaned : bool
         Confounds were already removed by the pipeline that wrote it.
@@ -42,7 +42,7 @@ class RunFiles:
     """
 
     paths: tuple[Path, ...]
-    kind: Literal["cifti", "surface"]
+    kind: Literal["cifti", "parcels", "surface"]
     space: SeriesSpace
     cleaned: bool
     filtered: bool

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from actionloop import facts
 from actionloop.arrays import Device
@@ -18,23 +18,6 @@ from actionloop.networks.ridge import RidgeSettings, map_ridge
 from actionloop.types import Anatomy, Basis, BoolArray, NetworkMap, Prior
 
 
-class Mapper(Protocol):
-    """What every method looks like: fingerprints and prior in, map out."""
-
-    def __call__(
-        self,
-        basis: Basis,
-        prior: Prior,
-        anatomy: Anatomy | None,
-        *,
-        settings: Any = None,
-        exclude: BoolArray | None = None,
-        device: Device | None = None,
-    ) -> NetworkMap:
-        """Map one person; `networks.map_iterative` says what the arguments are."""
-        ...
-
-
 @dataclass(frozen=True)
 class Method:
     """One way of mapping.
@@ -44,20 +27,26 @@ class Method:
     name : str
         As given to `--method`.
     run : callable
-        See `Mapper`.
+        Takes what `map_networks` takes, and settings of its own.
     settings : type
         Dataclass of its options; the defaults are those of data/mapping.toml.
     words : str
         What it does, for the methods paragraph; names of settings in braces stand for their values.
     citation : str
         Work that it follows.
+    wants_sessions : bool
+        It tells what differs between sessions; halves of a single run serve.
+    compiled : bool
+        It has compiled loops over all cores, of which only one may run at a time.
     """
 
     name: str
-    run: Mapper
+    run: Callable[..., NetworkMap]
     settings: type[Any]
     words: str
     citation: str
+    wants_sessions: bool = False
+    compiled: bool = False
 
     def describe(self, settings: Mapping[str, Any]) -> str:
         """Return what it did, with the settings of a map; what they lack is left out."""
@@ -106,6 +95,7 @@ METHODS: Mapping[str, Method] = {
             "pairs within {exclusion_mm} mm, were compared by Dice with the strongest {template_share:.0%} of the "
             "prior's templates.",
             _GORDON,
+            compiled=True,
         ),
         Method(
             "ridge",
@@ -115,6 +105,7 @@ METHODS: Mapping[str, Method] = {
             "{exclusion_mm} mm) on the prior's templates (penalty {penalty}); the standardised coefficients and "
             "{prior_weight} times the logarithm of the spatial prior gave probabilities (after the group of [1]).",
             _LYNCH,
+            compiled=True,
         ),
         Method(
             "infomap",
@@ -124,6 +115,7 @@ METHODS: Mapping[str, Method] = {
             "{density}, no edges within {exclusion_mm} mm, {trials} trials) and named by their connectivity with the "
             "prior's templates times the spatial prior inside them.",
             _LYNCH,
+            compiled=True,
         ),
         Method(
             "hierarchical",
@@ -133,6 +125,7 @@ METHODS: Mapping[str, Method] = {
             "variability between people and between sessions, spatial prior and smoothness) [1], fitted to this person "
             "by variational inference.",
             _KONG,
+            wants_sessions=True,
         ),
     )
 }
@@ -148,6 +141,7 @@ def map_networks(
     settings: Any = None,
     exclude: BoolArray | None = None,
     device: Device | None = None,
+    sessions: Sequence[Basis] | None = None,
 ) -> NetworkMap:
     """Map one person's networks by any method.
 
@@ -166,6 +160,8 @@ def map_networks(
     exclude : (grayordinate,) bool ndarray, optional
         Rows to leave out, e.g. a lesion.
     device : Device, optional
+    sessions : sequence of Basis, optional
+        Sessions or halves, for a method that wants them (`Method.wants_sessions`); the others take no notice.
 
     Returns
     -------
@@ -178,7 +174,9 @@ def map_networks(
     PriorError, SignalError
         Prior and series do not fit each other, or the method cannot use them.
     """
-    return find_method(method).run(basis, prior, anatomy, settings=settings, exclude=exclude, device=device)
+    found = find_method(method)
+    more = {"sessions": sessions} if found.wants_sessions else {}
+    return found.run(basis, prior, anatomy, settings=settings, exclude=exclude, device=device, **more)
 
 
 def find_method(name: str) -> Method:

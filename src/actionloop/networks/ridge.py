@@ -31,8 +31,6 @@ class RidgeSettings:
         Of the z-scored coefficients and of the logarithm of the spatial prior, 0 or more.
     prior_floor : float
         Smallest spatial probability, above 0.
-    voxel_prior : float
-        Spatial probability of every network in voxels of which the prior knows nothing.
     exclusion_mm : float
         Correlations of a cortical row with cortex this near count as 0; 0 leaves them all in.
     """
@@ -41,7 +39,6 @@ class RidgeSettings:
     evidence_weight: float = _DEFAULTS["evidence_weight"]
     prior_weight: float = _DEFAULTS["prior_weight"]
     prior_floor: float = _DEFAULTS["prior_floor"]
-    voxel_prior: float = _DEFAULTS["voxel_prior"]
     exclusion_mm: float = _DEFAULTS["exclusion_mm"]
 
     def __post_init__(self) -> None:
@@ -49,8 +46,8 @@ class RidgeSettings:
             raise OptionError("the options of ridge fusion must be finite")
         if self.penalty <= 0 or self.evidence_weight < 0 or self.prior_weight < 0:
             raise OptionError("the penalty of ridge fusion must be above 0 and its weights not negative")
-        if not 0 < self.prior_floor < 1 or not 0 < self.voxel_prior <= 1 or self.exclusion_mm < 0:
-            raise OptionError("prior_floor and voxel_prior must lie between 0 and 1, exclusion_mm at 0 or above")
+        if not 0 < self.prior_floor < 1 or self.exclusion_mm < 0:
+            raise OptionError("prior_floor must lie between 0 and 1, exclusion_mm at 0 or above")
 
 
 def map_ridge(
@@ -68,7 +65,8 @@ def map_ridge(
     columns of A are the cortical templates, centred and of length 1. The coefficients of a row, brought to mean 0 and
     SD 1 over the networks (sample SD, n - 1), and the logarithm of the spatial prior are weighted and added; their
     softmax is the probability. This is the fusion in current use by the authors of [1]_; smoothing the series and
-    regressing nearby cortex out of voxels, which they do first, are steps of the series and not done here.
+    regressing nearby cortex out of voxels, which they do first, are steps of the series and not done here. Where the
+    spatial prior knows nothing, theirs is 0.5 for every network; any number that is the same for all cancels.
 
     The matrix of correlations is never made: Aᵀr over all rows is (AᵀYᵀ)Y in the basis, less the sum over the few rows
     that lie near.
@@ -102,7 +100,8 @@ def map_ridge(
     task = prepare(basis, prior, exclude)
     design = templates_on_cortex(task)
     coefficients = ridge_coefficients(task, design, anatomy, settings=settings, device=device)
-    logit = settings.evidence_weight * over_networks(coefficients) + settings.prior_weight * _log_prior(task, settings)
+    log_prior = np.log(np.maximum(task.spatial, settings.prior_floor))
+    logit = settings.evidence_weight * over_networks(coefficients) + settings.prior_weight * log_prior
     logit -= logit.max(axis=0)
     probability = np.exp(logit)
     probability /= probability.sum(axis=0)
@@ -184,15 +183,6 @@ def over_networks(values: FloatArray) -> FloatArray:
     centred: FloatArray = values - values.mean(axis=0)
     spread = np.sqrt((centred**2).sum(axis=0) / max(len(values) - 1, 1))
     return np.asarray(np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0))
-
-
-def _log_prior(task: Task, settings: RidgeSettings) -> FloatArray:
-    """Logarithm of the spatial prior, (network, grayordinate)."""
-    spatial = task.spatial.copy()
-    unknown = np.asarray(~task.prior.probability.any(axis=0))
-    unknown[: task.basis.grayordinates.n_cortex] = False
-    spatial[:, unknown] = settings.voxel_prior
-    return np.log(np.maximum(spatial, settings.prior_floor))
 
 
 def _parts(n: int, size: int) -> list[slice]:

@@ -12,10 +12,11 @@ from threadpoolctl import threadpool_limits
 
 from actionloop import files, signal
 from actionloop.arrays import device
+from actionloop.brain import Parcels
 from actionloop.errors import ActionloopError
-from actionloop.networks import map_networks
+from actionloop.networks import find_method, map_networks, parcellate_prior
 from actionloop.pipeline.settings import MappingSettings
-from actionloop.types import Anatomy, BoolArray, FloatArray, Grayordinates, NetworkMap, Prior, Timeseries
+from actionloop.types import Anatomy, Basis, BoolArray, FloatArray, Grayordinates, NetworkMap, Prior, Timeseries
 
 EFFECTORS = ("foot", "hand", "mouth")
 Say = Callable[[str], None]
@@ -26,7 +27,7 @@ class Recipe:
     """What it takes to make a map: prior, surfaces, method and options, rows to leave out."""
 
     prior: Prior
-    anatomy: Anatomy
+    anatomy: Anatomy | None
     mapping: MappingSettings
     exclude: BoolArray | None = None
 
@@ -42,17 +43,31 @@ class Recipe:
             self, prior=files.align_prior(self.prior, axis), anatomy=files.template_anatomy(), exclude=exclude
         )
 
+    def of(self, parcels: Parcels) -> Recipe:
+        """Return the recipe for series of parcels, without any step along the surface."""
+        exclude = None if self.exclude is None else np.array([self.exclude[rows].all() for rows in parcels.members])
+        return replace(self, prior=parcellate_prior(self.prior, parcels), anatomy=None, exclude=exclude)
+
     def make(self, series: Timeseries) -> NetworkMap:
         """Map a series."""
+        wanted = self.mapping
+        basis, sessions = self._compress(series), None
+        if find_method(wanted.method).wants_sessions and series.n_frames > 1:
+            cut = signal.halves(series.n_frames)
+            sessions = [self._compress(signal.select_frames(series, half)) for half in cut]
         return map_networks(
-            signal.compress(series, tolerance=self.mapping.compression),
+            basis,
             self.prior,
             self.anatomy,
-            method=self.mapping.method,
-            settings=self.mapping.chosen(),
+            method=wanted.method,
+            settings=wanted.chosen(),
             exclude=self.exclude,
-            device=device(self.mapping.device),
+            device=device(wanted.device),
+            sessions=sessions,
         )
+
+    def _compress(self, series: Timeseries) -> Basis:
+        return signal.compress(series, tolerance=self.mapping.compression)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +101,8 @@ def map_halves(series: Timeseries, recipe: Recipe, *, blocks: int | None = None)
     one, other = (signal.select_frames(series, half) for half in signal.halves(series.n_frames, blocks=blocks))
     for half in (one, other):
         signal.usable(half)
+    if find_method(recipe.mapping.method).compiled:  # its loops take all cores, and bear no company
+        return Halves((one, other), (recipe.make(one), recipe.make(other)))
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=2) as pool:
         first, second = pool.map(recipe.make, (one, other))
     return Halves((one, other), (first, second))

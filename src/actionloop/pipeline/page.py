@@ -213,6 +213,8 @@ def methods(result: PersonResult) -> list[str]:
 
 
 def _rows(result: PersonResult) -> str:
+    if any(run.kind == "parcels" for run in result.job.person.runs):
+        return "the parcels of the input; every vertex takes what its parcel has"
     if result.whole_map is None:
         return "the 59,412 cortical vertices of fsLR-32k"
     adjacent_mm = result.job.settings.mapping.adjacent_mm

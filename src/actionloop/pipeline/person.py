@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from actionloop import files, signal
+from actionloop.brain import Parcels
 from actionloop.errors import OptionError
 from actionloop.files import PersonFiles
-from actionloop.networks import amn_regions, scan_nodes
+from actionloop.networks import amn_regions, expand, scan_nodes
 from actionloop.pipeline.controls import Recipe, halves_control, without_global_signal
 from actionloop.pipeline.head import Head, read_head, template_head
 from actionloop.pipeline.lesion import lesion_rows
 from actionloop.pipeline.priors import area_names, choose_prior
 from actionloop.pipeline.progress import Progress
-from actionloop.pipeline.series import PersonSeries, load_series
+from actionloop.pipeline.series import PersonSeries, load_series, parcels_of
 from actionloop.pipeline.settings import Settings
 from actionloop.pipeline.steps import Arrays, Steps, key_of
 from actionloop.targets import rank_targets, read_sites
@@ -186,8 +187,11 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     loaded = None if job.map_file else _series(job, steps, keys["series"], progress)
     progress.step(STEPS[2])
     recipe = None if prior is None else Recipe(prior, head.anatomy, job.settings.mapping, lesion)
+    parcels = parcels_of(job.person) if loaded else None
+    if recipe and parcels:
+        recipe = recipe.of(parcels)
     made = given or _map(loaded, recipe, steps, keys["map"])
-    network_map = made.cortex()
+    network_map = made.cortex() if parcels is None else _spread(made, parcels, lesion)
     progress.step(STEPS[3])
     controls = _controls(job, loaded, recipe, steps, keys["controls"], progress)
     progress.step(STEPS[4])
@@ -206,7 +210,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         controls=tuple(controls),
         runs=loaded.runs if loaded else (),
         cleaning=loaded.cleaning if loaded else "",
-        fc=signal.network_fc(loaded.series.cortex(), network_map.label, fc_keys) if loaded and fc_names else None,
+        fc=signal.network_fc(loaded.series.cortex(), made.cortex().label, fc_keys) if loaded and fc_names else None,
         fc_names=fc_names,
         valid=network_map.probability.sum(axis=0) > 0,
         excluded=int(lesion.sum()),
@@ -258,8 +262,18 @@ def _series(job: PersonJob, steps: Steps, key: str, progress: Progress) -> Perso
     arrays, _ = steps.run("series", key, make)
     runs, cleaning, words = json.loads(str(arrays["text"]))
     source = ", ".join(run.paths[0].name for run in job.person.runs)
-    series = Timeseries(arrays["data"], _axis(arrays), float(arrays["tr_s"]), source, tuple(words))
+    parcels = parcels_of(job.person)
+    axis = _axis(arrays) if parcels is None else parcels.axis
+    series = Timeseries(arrays["data"], axis, float(arrays["tr_s"]), source, tuple(words))
     return PersonSeries(series, tuple(int(n) for n in arrays["lengths"]), tuple(runs), cleaning)
+
+
+def _spread(made: NetworkMap, parcels: Parcels, lesion: BoolArray) -> NetworkMap:
+    """Give every vertex what its parcel has; the lesion is taken out."""
+    spread = expand(made, parcels, files.template_grayordinates())
+    label, confidence, probability = spread.label.copy(), spread.confidence.copy(), spread.probability.copy()
+    label[lesion], confidence[lesion], probability[:, lesion] = 0, 0, 0
+    return replace(spread, label=label, confidence=confidence, probability=probability)
 
 
 def _voxel_arrays(axis: Grayordinates) -> Arrays:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from actionloop import files, signal
-from actionloop.brain import apply_weights, sphere_weights
+from actionloop.brain import Parcels, apply_weights, sphere_weights
 from actionloop.errors import GeometryError, InputError, SignalError
 from actionloop.files import Confounds, PersonFiles, RunFiles
 from actionloop.types import HEMISPHERES, BoolArray, FloatArray, Grayordinates, Hemisphere, Timeseries
@@ -30,7 +30,8 @@ class PersonSeries:
     Attributes
     ----------
     series : Timeseries
-        (frame, 59412), or with voxels (frame, 91282); each run demeaned and scaled before joining.
+        (frame, 59412), with voxels (frame, 91282), or one column per parcel; each run demeaned and scaled before
+        joining.
     run_lengths : tuple of int
         Frames of each run that remain.
     runs : tuple of mappings
@@ -84,7 +85,10 @@ def load_series(
         say(f"reading {run.name}")
         raw = _read(run)
         cleaned, words = _clean(raw, run, global_signal)
-        on_target = _with_voxels(cleaned, target, run, adjacent_mm) if voxels else to_cortex(cleaned, target)
+        if run.kind == "parcels":
+            on_target = cleaned
+        else:
+            on_target = _with_voxels(cleaned, target, run, adjacent_mm) if voxels else to_cortex(cleaned, target)
         signal.usable(on_target, min_frames=1, min_minutes=0)
         parts.append(signal.standardise(on_target))
         rows.append(
@@ -125,6 +129,27 @@ def _with_voxels(series: Timeseries, target: Grayordinates, run: RunFiles, adjac
     if adjacent_mm > 0:
         whole = signal.regress_adjacent_cortex(whole, files.template_anatomy(), radius_mm=adjacent_mm)
     return whole
+
+
+def parcels_of(person: PersonFiles) -> Parcels | None:
+    """Return the parcels that a person's series are means of; None for series of vertices.
+
+    Raises
+    ------
+    InputError
+        Series of both kinds together.
+    """
+    kinds = {run.kind for run in person.runs}
+    if "parcels" not in kinds:
+        return None
+    if len(kinds) > 1:
+        raise InputError(
+            "series of parcels and of vertices cannot be joined",
+            where=", ".join(str(run.paths[0]) for run in person.runs),
+            fix="give series of one kind",
+        )
+    run = person.runs[0]
+    return files.read_ptseries(run.paths[0], tr_s=run.tr_s)[1]
 
 
 def to_cortex(series: Timeseries, target: Grayordinates) -> Timeseries:
@@ -192,6 +217,8 @@ def joined_surfaces(data: Mapping[Hemisphere, FloatArray], *, tr_s: float, sourc
 
 def _read(run: RunFiles) -> Timeseries:
     where = ", ".join(str(path) for path in run.paths)
+    if run.kind == "parcels":
+        return files.read_ptseries(run.paths[0], tr_s=run.tr_s)[0]
     if run.kind == "cifti":
         return files.read_cifti_series(run.paths[0], tr_s=run.tr_s)
     if run.tr_s is None:
