@@ -102,6 +102,8 @@ def map_eta2(
     second = np.isin(label, [prior.keys[i] for i, name in enumerate(prior.names) if name in settings.second_pass])
     if settings.second_threshold_z > 0 and second.any():
         again = compare(task, templates, columns, threshold=settings.second_threshold_z, rows=second, **options)
+        # Where no template comes that high, the first pass stands.
+        second &= again.max(axis=0) > 0
         score[:, second] = again[:, second]
         label = _winners(task, score)
     made = conclude(task, score, method="eta2", measure="eta²", settings=asdict(settings), label=label)

@@ -131,7 +131,7 @@ def _iterate(task: Task, pool: Pool | None, settings: IterativeSettings, place: 
     start = np.where(cortex, task.prior.probability, 0).astype(np.float64)
     probability, weight = start, start**2
     series = place.put(task.basis.data)
-    for rounds in range(1, settings.max_iterations + 1):  # noqa: B007 (reported below)
+    for rounds in range(1, settings.max_iterations + 1):
         profile = _profiles(place, series, weight, valid)
         profile = profile if pool is None else pool(profile)
         _lengthen(profile, cortex, valid)
@@ -143,7 +143,9 @@ def _iterate(task: Task, pool: Pool | None, settings: IterativeSettings, place: 
         updated[:, ~valid] = 0
         moved = float((updated.argmax(axis=0) != probability.argmax(axis=0))[cortex].mean())
         probability = updated
-        if moved < settings.tolerance:
+        # A first round that moves nothing says only that the prior was strong: the profiles of its soft members are
+        # blurred, and sharpen in the second.
+        if rounds > 1 and moved < settings.tolerance:
             break
         weight = np.where(cortex, probability * (probability.max(axis=0) > settings.core_probability), 0)
         # A network that lost every confident member goes on from what the prior says of it.
