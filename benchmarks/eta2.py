@@ -42,17 +42,18 @@ def calibrated() -> tuple[Timeseries, Prior]:
     rng = np.random.default_rng(1)
     person = phantom.draw_person(rng)
     session = phantom.simulate_session(person, minutes=N_FRAMES * TR_S / 60, tr_s=TR_S, rng=rng)
-    series = phantom.denoise(session)
+    series = phantom.denoise(session, with_global_signal=True, filtered=True)
     return censored(series, rng), templates(person.truth, series.grayordinates, series)
 
 
 def white() -> tuple[Timeseries, Prior]:
     """Spatially white noise of the same size and band, with templates of the same size."""
     from actionloop import phantom
+    from actionloop.phantom.template import template
 
     rng = np.random.default_rng(2)
     person = phantom.draw_person(rng)
-    axis = phantom.template().grayordinates
+    axis = template().grayordinates
     data = np.empty((N_FRAMES, len(axis)), dtype=np.float32)
     frequency = np.fft.rfftfreq(N_FRAMES, TR_S)
     inside = (frequency > 0.01) & (frequency < 0.1)
@@ -117,9 +118,9 @@ def load(folder: Path) -> tuple[Timeseries, Prior]:
     data = np.load(folder / "series.npy")
     axis = files.template_grayordinates()
     if data.shape[1] != len(axis):
-        from actionloop import phantom
+        from actionloop.phantom.template import template
 
-        axis = phantom.template().grayordinates
+        axis = template().grayordinates
     with np.load(folder / "rest.npz") as rest:
         keys, names, tr_s = rest["keys"], tuple(str(n) for n in rest["names"]), float(rest["tr_s"])
     template = np.load(folder / "templates.npy")

@@ -22,7 +22,8 @@ from actionloop.types import BoolArray, FloatArray, IntArray
 
 STRUCTURES = (0, 1, 2)
 Sums: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
-_COLUMNS = 2048  # of the basis multiplied at a time: products that stay in the processor's cache
+_CUT = 1e-5  # what may be left out of Σ c², as a share of Σ t²: eta² changes by less
+_COLUMNS, _STRIP = 2048, 64  # of the basis, and dimensions, multiplied at a time
 _BLOCK_BYTES = 200_000_000
 _LIMIT = 0.999  # of r before Fisher z; the diagonal (1) would be infinite
 
@@ -62,11 +63,14 @@ def basis_moments(
         [_Part(place, y, np.flatnonzero(mask & (task.structure == b)), template) for b in STRUCTURES]
         for mask, template in zip(masks, templates, strict=True)
     ]
+    weight = float(np.min((templates**2).sum(axis=1), where=masks.any(axis=1), initial=np.inf))
     sums: Sums = (np.zeros(masks.shape), np.zeros(masks.shape), np.zeros(masks.shape))
     for a in STRUCTURES:
         wanted = np.flatnonzero(rows & (task.structure == a))
         if wanted.size:
-            _row_sums(place, y, wanted, [_Form(three, mean[a], spread[a]) for three in parts], sums)
+            forms = [_Form(three, mean[a], spread[a]) for three in parts]
+            for some, head in _heads(task.basis.data, wanted, forms, _CUT * weight):
+                _row_sums(place, y, some, forms, sums, head=head)
     return sums
 
 
@@ -109,26 +113,69 @@ class _Form:
         )
 
 
-def _row_sums(place: Device, y: Any, wanted: IntArray, forms: list[_Form], sums: Sums) -> None:
-    """Fill the sums of all networks for rows of one structure."""
-    quadratic = [place.put(form.quadratic.astype(np.float32)) for form in forms]
+def _heads(y: FloatArray, wanted: IntArray, forms: list[_Form], cut: float) -> Iterator[tuple[IntArray, int]]:
+    """Tell how many leading dimensions the quadratic forms need: for most rows few, for some all.
+
+    Dimensions come by falling variance. With head h and tail of a row's series, what the form of the tail with itself
+    adds is at most |tail|² times the norm of that part of the matrix; where this is below `cut` it is left out. The
+    head with itself and the head with the tail stay exact.
+    """
+    n_dimensions = len(y)
+    energy = y[:, wanted] ** 2
+    choices: list[tuple[float, int, BoolArray]] = [
+        (n_dimensions**2 / 2, n_dimensions, np.ones(len(wanted), dtype=bool))
+    ]
+    for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+        head = int(share * n_dimensions)
+        most = max(float(np.linalg.norm(form.quadratic[head:, head:])) for form in forms)
+        enough: BoolArray = energy[head:].sum(axis=0) * most <= cut
+        cost = enough.mean() * (head * n_dimensions - head**2 / 2) + (~enough).mean() * n_dimensions**2 / 2
+        choices.append((float(cost), head, enough))
+    _, head, enough = min(choices, key=lambda choice: choice[0])
+    for some, size in ((wanted[enough], head), (wanted[~enough], n_dimensions)):
+        if some.size:
+            yield some, size
+
+
+def _row_sums(place: Device, y: Any, wanted: IntArray, forms: list[_Form], sums: Sums, *, head: int) -> None:
+    """Fill the sums of all networks for rows of one structure.
+
+    A symmetric form is Σᵢ yᵢ (qᵢᵢ yᵢ + 2 Σ_{j>i} qᵢⱼ yⱼ): strips of dimensions against those from there on, half of
+    all products.
+    """
+    n_dimensions = y.shape[0]
+    strips = [(start, min(start + _STRIP, head)) for start in range(0, head, _STRIP)]
+    stacked = [place.put(_strip(forms, start, stop)) for start, stop in strips]
     linear = place.put(np.concatenate([form.linear for form in forms]).astype(np.float32))
     constant = np.array([form.constant for form in forms]).T
-    for start in range(0, len(wanted), _COLUMNS):
-        some = wanted[start : start + _COLUMNS]
+    for begin in range(0, len(wanted), _COLUMNS):
+        some = wanted[begin : begin + _COLUMNS]
         columns = _take(place, y, some)
-        squares = np.stack([place.get(_dots(place, form @ columns, columns)) for form in quadratic])
+        squares = np.zeros((len(forms), len(some)))
+        for (start, stop), matrix in zip(strips, stacked, strict=True):
+            product = place.xp.reshape(matrix @ columns[start:n_dimensions], (len(forms), stop - start, len(some)))
+            squares += place.get(_dots(place, product, columns[start:stop]))
         lines = place.get(linear @ columns).reshape(len(forms), 3, len(some)).astype(np.float64)
         sums[0][:, some] = lines[:, 0] + constant[0][:, None]
         sums[1][:, some] = squares + lines[:, 1] + constant[1][:, None]
         sums[2][:, some] = lines[:, 2] + constant[2][:, None]
 
 
+def _strip(forms: list[_Form], start: int, stop: int) -> FloatArray:
+    """Rows `start` to `stop` of all forms, from column `start` on; what lies right of the diagonal block twice."""
+    rows = []
+    for form in forms:
+        strip = 2 * form.quadratic[start:stop, start:]
+        strip[:, : stop - start] /= 2
+        rows.append(strip)
+    return np.concatenate(rows).astype(np.float32)
+
+
 def _dots(place: Device, one: Any, other: Any) -> Any:
-    """Dot products of matching columns."""
+    """Dot products of matching columns, (network, column)."""
     if place.library == "numpy":
-        return np.einsum("dg,dg->g", one, other)
-    return place.xp.sum(one * other, axis=0)
+        return np.einsum("ndg,dg->ng", one, other)
+    return place.xp.sum(one * other, axis=1)
 
 
 def _blocks(place: Device, y: Any, task: Task, columns: BoolArray) -> tuple[FloatArray, FloatArray]:

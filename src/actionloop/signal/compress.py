@@ -64,8 +64,9 @@ def compress(series: Timeseries, *, tolerance: float = TOLERANCE) -> Basis:
             basis.add(_unit(series, missed[np.argsort(-basis.loss[missed], kind="stable")[:_FEW]]))
         if basis.vectors.shape[1] == used:  # the rest is rounding
             break
+    data = basis.data(tolerance)
     return Basis(
-        data=basis.data(),
+        data=data,
         grayordinates=series.grayordinates,
         valid=valid,
         n_frames=series.n_frames,
@@ -84,7 +85,7 @@ class _Growing:
         self.vectors: FloatArray = np.zeros((series.n_frames, 0), dtype=np.float32)
         self.parts: list[FloatArray] = []
         self.loss = np.where(valid, 1.0, 0.0)
-        self.add(vectors)
+        self._project(vectors)
 
     def add(self, vectors: FloatArray) -> None:
         """Take what of some directions is new, and project the series on it."""
@@ -93,7 +94,9 @@ class _Growing:
             new -= self.vectors @ (self.vectors.T @ new)
         new, size, _ = linalg.qr(new, mode="economic", pivoting=True)
         extent = np.abs(np.diag(size))
-        new = new[:, extent > 1e-6 * max(extent.max(initial=0), 1e-3)].astype(np.float32)
+        self._project(new[:, extent > 1e-6 * max(extent.max(initial=0), 1e-3)].astype(np.float32))
+
+    def _project(self, new: FloatArray) -> None:
         self.vectors = np.concatenate([self.vectors, new], axis=1)
         part = np.zeros((new.shape[1], len(self.valid)), dtype=np.float32)
         for rows in _row_blocks(self.valid):
@@ -102,14 +105,21 @@ class _Growing:
         self.loss = np.maximum(self.loss, 0)
         self.parts.append(part)
 
-    def data(self) -> FloatArray:
-        """Return the series along all directions; (dimension, grayordinate)."""
-        return self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
+    def data(self, tolerance: float) -> FloatArray:
+        """Return the series along the directions, without the last ones that the tolerance can spare."""
+        whole = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
+        keep = len(whole)
+        while keep > 1:
+            loss = self.loss + whole[keep - 1].astype(np.float64) ** 2
+            if loss.max() > tolerance:
+                break
+            self.loss, keep = loss, keep - 1
+        return whole[:keep]
 
 
 def _principal(sample: FloatArray, tolerance: float) -> tuple[FloatArray, int]:
     """Directions of the frame axis by falling variance, and how many keep all of the sample but the tolerance."""
-    _, vectors = linalg.eigh(sample.astype(np.float64) @ sample.T.astype(np.float64), overwrite_a=True)
+    _, vectors = linalg.eigh(sample @ sample.T, overwrite_a=True, driver="evd")
     vectors = np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
     energy = (vectors.T @ sample) ** 2
     left = np.cumsum(energy[::-1], axis=0)[::-1].max(axis=1)  # the worst loss when this direction and later ones go
@@ -119,10 +129,16 @@ def _principal(sample: FloatArray, tolerance: float) -> tuple[FloatArray, int]:
 
 def _unit(series: Timeseries, rows: np.ndarray) -> FloatArray:
     """Demean some grayordinates and bring them to length 1; (frame, row) float32."""
-    block = series.data[:, rows].astype(np.float64)
-    block -= block.mean(axis=0)
-    block /= np.maximum(np.linalg.norm(block, axis=0), 1e-300)
-    return block.astype(np.float32)
+    first, last = int(rows[0]), int(rows[-1])
+    whole = last - first + 1 == len(rows)
+    block = series.data[:, first : last + 1] if whole else series.data[:, rows]
+    mean = block.mean(axis=0, dtype=np.float64)
+    # A series may lie far from 0: what is left is rounded only after the mean is gone.
+    centred: FloatArray = np.subtract(block, mean.astype(np.float32), dtype=np.float32)
+    centred -= centred.mean(axis=0, dtype=np.float32)
+    length = np.sqrt(np.einsum("tg,tg->g", centred, centred))
+    centred /= np.maximum(length, np.finfo(np.float32).tiny)
+    return centred
 
 
 def _row_blocks(valid: BoolArray) -> Iterator[np.ndarray]:
