@@ -40,7 +40,7 @@ TRAINING_MINUTES = 20
 COMMAND = "python -m benchmarks.methods docs/validation"
 # Whose halves are compared, and which minutes the slow ones are run on.
 HALVES_MINUTES = (10.0,)
-SLOW, SLOW_MINUTES = {"dice": (10.0, 30.0), "infomap": (10.0,)}
+SLOW = {"dice": (10.0, 30.0), "infomap": (10.0,)}
 CHOOSING_MINUTES = (10.0, 30.0)
 MEASURES = {"scan": "SCAN, Dice", "amn": "AMN, Dice", "all": "all networks, Dice", "node_mm": "SCAN nodes, mm off"}
 
