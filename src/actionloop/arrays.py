@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actionloop.errors import OptionError, ResourceError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 DEVICES = ("cpu", "cuda", "torch")
 """Names of `--device`: NumPy; an NVIDIA GPU by CuPy or else torch; torch on the processor."""
@@ -86,6 +91,34 @@ def device(name: str = "cpu") -> Device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ResourceError("--device cuda found no NVIDIA GPU", fix="leave --device out to use the processor")
     return Device(name, "torch", xp, "cuda" if name == "cuda" else "cpu")
+
+
+def side_by_side(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Do the same work on several items at once, each on one core.
+
+    Worth it where products of matrices alternate with steps that a library does on one core.
+
+    Parameters
+    ----------
+    work : callable
+        Of one item; NumPy lets go of the interpreter in it.
+    items : iterable
+
+    Returns
+    -------
+    list
+        Results in the order of the items.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from threadpoolctl import threadpool_limits
+
+    todo = list(items)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if min(cores, len(todo)) < 2:
+        return [work(item) for item in todo]
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=cores) as pool:
+        return list(pool.map(work, todo))
 
 
 def _cupy() -> Device | None:

@@ -11,7 +11,7 @@ from actionloop import facts
 from actionloop.arrays import Device
 from actionloop.errors import OptionError
 from actionloop.networks.components import clean_components
-from actionloop.networks.moments import basis_moments, streamed_moments
+from actionloop.networks.moments import Blocks, basis_moments, block_moments, streamed_moments
 from actionloop.networks.task import Task, conclude, prepare
 from actionloop.types import Anatomy, Basis, BoolArray, FloatArray, NetworkMap, Prior
 
@@ -97,6 +97,8 @@ def map_eta2(
     columns = task.informed & task.valid
     templates = standard_templates(task, columns)
     options: dict[str, Any] = {"fisher_z": settings.fisher_z, "device": device}
+    if not settings.fisher_z:
+        options["blocks"] = block_moments(task, columns, device=device)
     score = compare(task, templates, columns, threshold=settings.threshold_z, **options)
     label = _winners(task, score)
     second = np.isin(label, [prior.keys[i] for i, name in enumerate(prior.names) if name in settings.second_pass])
@@ -132,6 +134,7 @@ def compare(
     rows: BoolArray | None = None,
     fisher_z: bool = False,
     device: Device | None = None,
+    blocks: Blocks | None = None,
 ) -> FloatArray:
     """Eta² of every row with every template.
 
@@ -148,6 +151,8 @@ def compare(
         Rows wanted; others are 0.
     fisher_z : bool
     device : Device, optional
+    blocks : pair of (3, 3) float ndarray, optional
+        Mean and SD of the blocks, where they are known.
 
     Returns
     -------
@@ -157,7 +162,9 @@ def compare(
     wanted = task.valid if rows is None else rows & task.valid
     masks = (templates > threshold) & columns
     sums = streamed_moments if fisher_z else basis_moments
-    c, cc, tc = sums(task, np.where(masks, templates, 0), masks, columns=columns, rows=wanted, device=device)
+    c, cc, tc = sums(
+        task, np.where(masks, templates, 0), masks, columns=columns, rows=wanted, device=device, blocks=blocks
+    )
     n = masks.sum(axis=1)[:, None]
     t = np.where(masks, templates, 0).sum(axis=1)[:, None]
     tt = (np.where(masks, templates, 0) ** 2).sum(axis=1)[:, None]

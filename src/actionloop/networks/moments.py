@@ -10,8 +10,9 @@ so that a mask costs one matrix of dimension × dimension and one product with i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -21,8 +22,12 @@ from actionloop.networks.task import Task
 from actionloop.types import BoolArray, FloatArray, IntArray
 
 STRUCTURES = (0, 1, 2)
+R = TypeVar("R")
+Blocks: TypeAlias = tuple[FloatArray, FloatArray]
 Sums: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
-_CUT = 1e-5  # what may be left out of Σ c², as a share of Σ t²: eta² changes by less
+_CUT = 2e-5  # what may be left out of Σ c², as a share of Σ t²: eta² changes by less than twice that
+_HEADS = (0.5, 0.6, 0.75)  # shares of the dimensions that are tried as the head
+_ROUNDING = 1.001  # of the bound, which is found in single precision
 _COLUMNS, _STRIP = 2048, 64  # of the basis, and dimensions, multiplied at a time
 _BLOCK_BYTES = 200_000_000
 _LIMIT = 0.999  # of r before Fisher z; the diagonal (1) would be infinite
@@ -36,6 +41,7 @@ def basis_moments(
     columns: BoolArray,
     rows: BoolArray,
     device: Device | None = None,
+    blocks: Blocks | None = None,
 ) -> Sums:
     """Sum c, c² and t c over each network's mask, where c is r standardised within the blocks of structures.
 
@@ -51,6 +57,8 @@ def basis_moments(
         Rows wanted; the sums of others are 0.
     device : Device, optional
         Where the products are done.
+    blocks : pair of (3, 3) float ndarray, optional
+        From `block_moments`, where they are known.
 
     Returns
     -------
@@ -58,11 +66,13 @@ def basis_moments(
     """
     place = device or arrays.device()
     y = place.put(task.basis.data)
-    mean, spread = _blocks(place, y, task, columns)
-    parts = [
-        [_Part(place, y, np.flatnonzero(mask & (task.structure == b)), template) for b in STRUCTURES]
-        for mask, template in zip(masks, templates, strict=True)
-    ]
+    mean, spread = blocks or block_moments(task, columns, device=place)
+
+    def parts_of(network: int) -> list[_Part]:
+        mask, template = masks[network], templates[network]
+        return [_Part(place, y, np.flatnonzero(mask & (task.structure == b)), template) for b in STRUCTURES]
+
+    parts = _each(place, parts_of, range(len(masks)))
     weight = float(np.min((templates**2).sum(axis=1), where=masks.any(axis=1), initial=np.inf))
     sums: Sums = (np.zeros(masks.shape), np.zeros(masks.shape), np.zeros(masks.shape))
     for a in STRUCTURES:
@@ -121,20 +131,32 @@ def _heads(y: FloatArray, wanted: IntArray, forms: list[_Form], cut: float) -> I
     head with itself and the head with the tail stay exact.
     """
     n_dimensions = len(y)
-    energy = y[:, wanted] ** 2
+    series = _take(arrays.device(), y, wanted)
     choices: list[tuple[float, int, BoolArray]] = [
         (n_dimensions**2 / 2, n_dimensions, np.ones(len(wanted), dtype=bool))
     ]
-    for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+    for share in _HEADS:
         head = int(share * n_dimensions)
-        most = max(float(np.linalg.norm(form.quadratic[head:, head:])) for form in forms)
-        enough: BoolArray = energy[head:].sum(axis=0) * most <= cut
+        most = max(_norm_bound(form.quadratic[head:, head:]) for form in forms)
+        enough: BoolArray = np.einsum("dg,dg->g", series[head:], series[head:]) * most <= cut
         cost = enough.mean() * (head * n_dimensions - head**2 / 2) + (~enough).mean() * n_dimensions**2 / 2
         choices.append((float(cost), head, enough))
+        if enough.all():
+            break
     _, head, enough = min(choices, key=lambda choice: choice[0])
     for some, size in ((wanted[enough], head), (wanted[~enough], n_dimensions)):
         if some.size:
             yield some, size
+
+
+def _norm_bound(matrix: FloatArray) -> float:
+    """Bound the largest eigenvalue of a symmetric matrix A from above: the fourth root of the Frobenius norm of A⁴."""
+    scale = float(np.abs(matrix).max(initial=0))
+    if scale == 0:
+        return 0.0
+    power = (matrix / scale).astype(np.float32)
+    power = power @ power
+    return scale * _ROUNDING * float(np.sqrt(np.sqrt(np.linalg.norm(power @ power))))
 
 
 def _row_sums(place: Device, y: Any, wanted: IntArray, forms: list[_Form], sums: Sums, *, head: int) -> None:
@@ -148,7 +170,8 @@ def _row_sums(place: Device, y: Any, wanted: IntArray, forms: list[_Form], sums:
     stacked = [place.put(_strip(forms, start, stop)) for start, stop in strips]
     linear = place.put(np.concatenate([form.linear for form in forms]).astype(np.float32))
     constant = np.array([form.constant for form in forms]).T
-    for begin in range(0, len(wanted), _COLUMNS):
+
+    def fill(begin: int) -> None:
         some = wanted[begin : begin + _COLUMNS]
         columns = _take(place, y, some)
         squares = np.zeros((len(forms), len(some)))
@@ -159,6 +182,13 @@ def _row_sums(place: Device, y: Any, wanted: IntArray, forms: list[_Form], sums:
         sums[0][:, some] = lines[:, 0] + constant[0][:, None]
         sums[1][:, some] = squares + lines[:, 1] + constant[1][:, None]
         sums[2][:, some] = lines[:, 2] + constant[2][:, None]
+
+    _each(place, fill, range(0, len(wanted), _COLUMNS))
+
+
+def _each(place: Device, work: Callable[[int], R], items: Iterable[int]) -> list[R]:
+    """Do work on all cores, or in turn on a device that has its own."""
+    return arrays.side_by_side(work, items) if place.library == "numpy" else [work(item) for item in items]
 
 
 def _strip(forms: list[_Form], start: int, stop: int) -> FloatArray:
@@ -178,8 +208,21 @@ def _dots(place: Device, one: Any, other: Any) -> Any:
     return place.xp.sum(one * other, axis=1)
 
 
-def _blocks(place: Device, y: Any, task: Task, columns: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and SD of r in every block of structures (row, column); SD 1 where a block is empty or constant."""
+def block_moments(task: Task, columns: BoolArray, *, device: Device | None = None) -> Blocks:
+    """Find mean and SD of r in every block of structures (row, column); SD 1 where a block is empty or constant.
+
+    Parameters
+    ----------
+    task : Task
+    columns : (grayordinate,) bool ndarray
+    device : Device, optional
+
+    Returns
+    -------
+    two (3, 3) float64 ndarrays
+    """
+    place = device or arrays.device()
+    y = place.put(task.basis.data)
     kinds = [task.valid, columns]
     total: list[list[FloatArray]] = [[], []]
     gram: list[list[FloatArray]] = [[], []]
@@ -188,8 +231,8 @@ def _blocks(place: Device, y: Any, task: Task, columns: BoolArray) -> tuple[Floa
         if kind and np.array_equal(task.valid, columns):
             total[1], gram[1], count[1] = total[0], gram[0], count[0]
             break
-        for structure in STRUCTURES:
-            part = _Part(place, y, np.flatnonzero(members & (task.structure == structure)), zero)
+        members_of = [np.flatnonzero(members & (task.structure == structure)) for structure in STRUCTURES]
+        for structure, part in enumerate(_each(place, partial(_whole, place, y, zero, members_of), STRUCTURES)):
             total[kind].append(part.sum)
             gram[kind].append(part.gram)
             count[kind, structure] = part.n
@@ -202,6 +245,10 @@ def _blocks(place: Device, y: Any, task: Task, columns: BoolArray) -> tuple[Floa
                 variance = (gram[0][a] * gram[1][b]).sum() / size - mean[a, b] ** 2
                 spread[a, b] = np.sqrt(variance) if variance > 1e-12 else 1
     return mean, spread
+
+
+def _whole(place: Device, y: Any, zero: FloatArray, members_of: Sequence[IntArray], structure: int) -> _Part:
+    return _Part(place, y, members_of[structure], zero)
 
 
 def _take(place: Device, y: Any, members: IntArray) -> Any:
@@ -219,6 +266,7 @@ def streamed_moments(
     columns: BoolArray,
     rows: BoolArray,
     device: Device | None = None,
+    blocks: Blocks | None = None,
 ) -> Sums:
     """Compute the sums of `basis_moments` for Fisher z in place of r, through every pair of rows, block by block.
 
@@ -229,14 +277,7 @@ def streamed_moments(
     chosen = np.flatnonzero(columns)
     within = _take(place, y, chosen)
     side = (task.structure[chosen] == np.array(STRUCTURES)[:, None]).astype(np.float64)
-    total, squares, size = np.zeros((3, 3)), np.zeros((3, 3)), np.zeros((3, 3))
-    for a, members, z in _fisher_blocks(place, y, within, task, task.valid):
-        total[a] += z.sum(axis=0, dtype=np.float64) @ side.T
-        squares[a] += np.einsum("rc,rc->c", z, z, dtype=np.float64) @ side.T
-        size[a] += len(members) * side.sum(axis=1)
-    mean = total / np.maximum(size, 1)
-    variance = squares / np.maximum(size, 1) - mean**2
-    spread = np.where(variance > 1e-12, np.sqrt(np.maximum(variance, 0)), 1)
+    mean, spread = blocks or _fisher_moments(place, y, within, task, side)
     inside = masks[:, chosen].astype(np.float32).T
     weights = templates[:, chosen].astype(np.float32).T
     sums: Sums = (np.zeros(masks.shape), np.zeros(masks.shape), np.zeros(masks.shape))
@@ -249,6 +290,17 @@ def streamed_moments(
             (c @ weights).T,
         )
     return sums
+
+
+def _fisher_moments(place: Device, y: Any, within: Any, task: Task, side: FloatArray) -> Blocks:
+    total, squares, size = np.zeros((3, 3)), np.zeros((3, 3)), np.zeros((3, 3))
+    for a, members, z in _fisher_blocks(place, y, within, task, task.valid):
+        total[a] += z.sum(axis=0, dtype=np.float64) @ side.T
+        squares[a] += np.einsum("rc,rc->c", z, z, dtype=np.float64) @ side.T
+        size[a] += len(members) * side.sum(axis=1)
+    mean = total / np.maximum(size, 1)
+    variance = squares / np.maximum(size, 1) - mean**2
+    return mean, np.where(variance > 1e-12, np.sqrt(np.maximum(variance, 0)), 1)
 
 
 def _fisher_blocks(

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import linalg
 
+from actionloop.arrays import side_by_side
 from actionloop.errors import OptionError, SignalError
 from actionloop.signal.series import blocks, valid_rows
 from actionloop.types import Basis, BoolArray, FloatArray, Timeseries
 
 TOLERANCE = 1e-4
-_SAMPLE = 4  # rows of the sample per frame: enough that the covariance of the frames is well determined
+_SAMPLE = 2  # rows of the sample per frame: enough that the covariance of the frames is well determined
+_MARGIN = 0.5  # of the tolerance for the sample: the worst row of all is seldom in it, and what is spare goes again
 _FEW = 256  # so many rows that miss the tolerance are given dimensions of their own
 
 
@@ -99,9 +101,13 @@ class _Growing:
     def _project(self, new: FloatArray) -> None:
         self.vectors = np.concatenate([self.vectors, new], axis=1)
         part = np.zeros((new.shape[1], len(self.valid)), dtype=np.float32)
-        for rows in _row_blocks(self.valid):
-            part[:, rows] = new.T @ _unit(self.series, rows)
-            self.loss[rows] -= np.einsum("kg,kg->g", part[:, rows], part[:, rows], dtype=np.float64)
+
+        def along(rows: np.ndarray) -> None:
+            product = new.T @ _unit(self.series, rows)
+            part[:, rows] = product
+            self.loss[rows] -= np.einsum("kg,kg->g", product, product)
+
+        side_by_side(along, _row_blocks(self.valid))
         self.loss = np.maximum(self.loss, 0)
         self.parts.append(part)
 
@@ -123,7 +129,7 @@ def _principal(sample: FloatArray, tolerance: float) -> tuple[FloatArray, int]:
     vectors = np.ascontiguousarray(vectors[:, ::-1], dtype=np.float32)
     energy = (vectors.T @ sample) ** 2
     left = np.cumsum(energy[::-1], axis=0)[::-1].max(axis=1)  # the worst loss when this direction and later ones go
-    below = np.flatnonzero(left <= tolerance)
+    below = np.flatnonzero(left <= _MARGIN * tolerance)
     return vectors, max(1, int(below[0]) if below.size else vectors.shape[1])
 
 
