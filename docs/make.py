@@ -18,7 +18,18 @@ BEGIN, END = "<!-- defaults: made by `python docs/make.py` -->", "<!-- end of de
 # Data file and the sections of it that methods.md lists.
 DEFAULTS = {
     "cleaning": ("analysis_minimum", "plain"),
-    "mapping": ("iterative", "cleaning", "nodes"),
+    "mapping": (
+        "iterative",
+        "eta2",
+        "dice",
+        "ridge",
+        "infomap",
+        "hierarchical",
+        "adjacent",
+        "cleaning",
+        "components",
+        "nodes",
+    ),
     "networks": ("strip",),
     "targets": ("vertex", "piece", "scales", "pose"),
 }

@@ -829,3 +829,70 @@ def test_reports_only_writes_again_from_finished_steps(two_people, from_two, qui
     assert page.is_file() and targets.read_text() == kept
     assert {path: path.stat().st_mtime_ns for path in from_two.out.rglob("*.npz")} == steps
     assert "reading ses-1" not in ran.log
+
+
+# 9. Other ways of mapping, and rows below the cortex
+
+
+@pytest.fixture(scope="module")
+def cohort_prior(two_people, xcpd, place) -> Path:
+    words = ("--participant-label", LABEL, "--session-label", "2", "--labels", xcpd / "truth")
+    made = act("prior", "build", two_people.parent / "one" / "xcpd", place / "cohort", *words, out=place)
+    assert made.code == 0, made.log
+    return place / "cohort_prior.npz"
+
+
+# In two and a half minutes, eta² does not tell SCAN from AMN and the effectors.
+@pytest.mark.parametrize(("method", "least"), [("eta2", {"AMN": 0.4}), ("ridge", {"SCAN": 0.3, "AMN": 0.6})])
+def test_a_prior_of_people_serves_template_matching(method, least, cohort_prior, two_people, xcpd, tmp_path):
+    words = ("--participant-label", LABEL, "--session-label", "1", "--prior", cohort_prior, "--method", method)
+    with without_pictures():
+        ran = plan(two_people, tmp_path / "out", *words)
+    assert ran.code == 0, ran.log
+    assert ran.record["method"] == method
+    assert ran.record["method_settings"]["compression_error"] <= 1e-4
+    assert "keep every correlation" in ran.page and "cohort_prior.npz" in ran.page
+    truth = files.read_label_map(xcpd / "truth" / f"sub-{LABEL}_truth.dlabel.nii")
+    key = {label: number for number, label in truth.names.items()}
+    ours = {label: number for number, label in ran.map.names.items()}
+    for network, share in least.items():
+        mine, true = ran.map.label == ours[network], truth.label[: len(ran.map.label)] == key[network]
+        assert 2 * (mine & true).sum() / (mine.sum() + true.sum()) > share
+
+
+def test_voxels_are_labelled_when_asked_for(xcpd, from_two, quick, tmp_path):
+    words = ("--subcortex", "--session-label", "1", "--config-file", quick)
+    with without_pictures():
+        ran = plan(xcpd, tmp_path / "out", *words)
+    assert ran.code == 0, ran.log
+    whole = files.read_label_map(ran.one("*_den-91k_dseg.dlabel.nii"))
+    assert len(whole.label) == 91_282
+    cortex = whole.label[:59_412]
+    # Distances are the template's either way here: voxels have no bearing on the cortex.
+    assert (cortex == from_two.map.label).mean() > 0.999
+    assert (whole.label[59_412:] > 0).mean() > 0.99
+    assert files.read_cifti_scalar(ran.one("*_den-91k_probseg.dscalar.nii")).data.shape[1] == 91_282
+    assert "91,282 grayordinates" in ran.page and "regressed from each voxel" in ran.page
+    assert ran.table("targets")
+
+
+def test_voxels_cannot_be_had_from_cortical_series(xcpd, tmp_path):
+    series = files.read_cifti_series(session(xcpd, ".dtseries.nii"))
+    bold = tmp_path / "sub-X_task-rest_desc-denoised_bold.dtseries.nii"
+    files.write_dtseries(bold, series.cortex())
+    refused(plan(None, tmp_path / "out", "--bold", bold, "--subcortex"), "cortical rows", "--subcortex")
+
+
+def test_a_series_of_parcels_is_mapped(tmp_path):
+    folder = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[2] / "shared" / "data")) / "parcellated_rest"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent (set ACTIONLOOP_DATA)")
+    (bold,) = (folder / "dcan_ptseries").glob("*.ptseries.nii")
+    with without_pictures():
+        ran = plan(None, tmp_path / "out", "--bold", bold, "--participant-label", "X1")
+    assert ran.code == 0, ran.log
+    assert "cannot be placed better than a parcel is large" in ran.page
+    _, parcels = files.read_ptseries(bold)
+    for rows in parcels.members:
+        assert len(np.unique(ran.map.label[rows])) == 1
+    assert {row["network"] for row in ran.table("targets")} >= {"SCAN"}

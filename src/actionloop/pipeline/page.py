@@ -9,7 +9,7 @@ from typing import Any
 
 from actionloop import facts, files
 from actionloop.files import OutputFolder
-from actionloop.networks import find_method
+from actionloop.networks import DEFAULT_METHOD, find_method
 from actionloop.pipeline.exports import Written, entities_of, navigation_poses, network_table
 from actionloop.pipeline.person import PersonResult, best_targets
 from actionloop.report import ReportContent, Table, draw_pictures, render_report
@@ -122,6 +122,13 @@ def _warnings(result: PersonResult) -> list[str]:
             "signal and left out frames that moved. A dedicated denoising (XCP-D) is preferable."
         )
     found += [f"{gap[0].upper()}{gap[1:]}." for gap in result.gaps]
+    if any(run.kind == "parcels" for run in result.job.person.runs):
+        found.append("The input is parcels: a node or target cannot be placed better than a parcel is large.")
+    if result.prior is not None and result.job.prior_file is None and result.network_map.method != DEFAULT_METHOD:
+        found.append(
+            f"The method {result.network_map.method!r} compares with connectivity templates, and those of the default "
+            "prior are too coarse to tell SCAN from its neighbours. Give a prior made by 'actionloop prior build'."
+        )
     if result.prior is None:
         found.append("The networks come from a map that was given; actionloop did not make or check it.")
     return found
