@@ -32,6 +32,7 @@ from actionloop.types import Grayordinates, Prior, Timeseries
 
 CASES = ("calibrated-91k", "white-91k", "lemon")
 TR_S, N_FRAMES, CENSORED, N_NETWORKS = 0.8, 2250, 0.15, 15
+BAND_HZ = (0.01, 0.1)
 BLOCK = 2048
 
 
@@ -55,11 +56,9 @@ def white() -> tuple[Timeseries, Prior]:
     person = phantom.draw_person(rng)
     axis = template().grayordinates
     data = np.empty((N_FRAMES, len(axis)), dtype=np.float32)
-    frequency = np.fft.rfftfreq(N_FRAMES, TR_S)
-    inside = (frequency > 0.01) & (frequency < 0.1)
     for start in range(0, len(axis), 4096):
-        spectrum = np.fft.rfft(rng.standard_normal((N_FRAMES, min(4096, len(axis) - start))), axis=0)
-        data[:, start : start + 4096] = np.fft.irfft(spectrum * inside[:, None], N_FRAMES, axis=0)
+        noise = rng.standard_normal((N_FRAMES, min(4096, len(axis) - start)))
+        data[:, start : start + 4096] = signal.bandpass(noise, tr_s=TR_S, band_hz=BAND_HZ)
     series = censored(Timeseries(data, axis, TR_S), rng)
     return series, templates(person.truth, axis, None)
 

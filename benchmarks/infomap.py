@@ -5,8 +5,8 @@
 Prints one line of JSON; asserts nothing. The demonstration's scan on 59,412 vertices, 0.1 % of the partners, edges
 within 10 mm left out. `seconds` and `peak_gb` are those of compression, distances and the whole graph in a process of
 its own. The reference multiplies blocks of rows of the series with all columns and sorts each row partially; it is
-timed on `rows` rows, without distances, and scaled up to all. `partners_different` counts, on those rows, partners that the
-other does not have among pairs farther apart than 10 mm.
+timed on `rows` rows, without distances, and scaled up to all. `partners_different` counts, on those rows, partners that
+the other does not have among pairs farther apart than 10 mm.
 """
 
 from __future__ import annotations
