@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import sys
 import time
 from typing import Any
 
@@ -24,10 +22,9 @@ from actionloop import files, signal
 from actionloop.brain import Nearby
 from actionloop.networks.graph import strongest_partners
 from actionloop.phantom import reference_scan
-from benchmarks.eta2 import apart
+from benchmarks.eta2 import apart, peak_gb
 
 DENSITY, EXCLUSION_MM, BLOCK = 0.001, 10.0, 1024
-_BYTES = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss
 
 
 def ours(n_rows: int, out: Any) -> None:
@@ -40,13 +37,13 @@ def ours(n_rows: int, out: Any) -> None:
     found = strongest_partners(basis, n_partners, valid=basis.valid, nearby=nearby)
     one, _, _ = found.edges(n_partners)
     seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES
+    peak = peak_gb()
     reference, different = dense(series.data, basis.valid, found.partner, nearby, n_rows)
     out.put(
         {
             "ratio": round(reference / seconds, 1),
             "seconds": round(seconds, 1),
-            "peak_gb": round(peak / 1e9, 2),
+            "peak_gb": peak,
             "edges": len(one),
             "dimensions": basis.n_dimensions,
             "reference_seconds": round(reference, 1),

@@ -24,12 +24,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """What it takes to make a map: prior, surfaces, method and options, rows to leave out."""
+    """What it takes to make a map: prior, surfaces, method and options, rows to leave out; the prior with voxels."""
 
     prior: Prior
     anatomy: Anatomy | None
     mapping: MappingSettings
     exclude: BoolArray | None = None
+    whole_prior: Prior | None = None
 
     def on(self, axis: Grayordinates) -> Recipe:
         """Return the recipe for an axis that may have voxels.
@@ -40,7 +41,10 @@ class Recipe:
             return self
         exclude = None if self.exclude is None else np.pad(self.exclude, (0, len(axis) - axis.n_cortex))
         return replace(
-            self, prior=files.align_prior(self.prior, axis), anatomy=files.template_anatomy(), exclude=exclude
+            self,
+            prior=files.align_prior(self.whole_prior or self.prior, axis),
+            anatomy=files.template_anatomy(),
+            exclude=exclude,
         )
 
     def of(self, parcels: Parcels) -> Recipe:

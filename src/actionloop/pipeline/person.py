@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,30 +10,26 @@ from typing import Any
 import numpy as np
 
 from actionloop import files, signal
-from actionloop.brain import Parcels
-from actionloop.errors import OptionError
 from actionloop.files import PersonFiles
-from actionloop.networks import amn_regions, expand, scan_nodes
-from actionloop.pipeline.controls import Recipe, halves_control, without_global_signal
+from actionloop.networks import amn_regions, scan_nodes
+from actionloop.pipeline.controls import Recipe
 from actionloop.pipeline.head import Head, read_head, template_head
 from actionloop.pipeline.lesion import lesion_rows
-from actionloop.pipeline.priors import area_names, choose_prior
+from actionloop.pipeline.priors import area_names, choose_prior, read_any_prior
 from actionloop.pipeline.progress import Progress
-from actionloop.pipeline.series import PersonSeries, load_series, parcels_of
+from actionloop.pipeline.series import parcels_of
 from actionloop.pipeline.settings import Settings
-from actionloop.pipeline.steps import Arrays, Steps, key_of
+from actionloop.pipeline.stages import controls_of, given_map, map_of, series_of, spread_parcels
+from actionloop.pipeline.steps import Steps, key_of
 from actionloop.targets import rank_targets, read_sites
 from actionloop.types import (
     BoolArray,
     FloatArray,
-    Grayordinates,
     NetworkMap,
     Piece,
     Prior,
     SiteReading,
     Target,
-    Timeseries,
-    Voxels,
 )
 
 OF_INTEREST = ("SCAN", "AMN", "foot", "hand", "mouth")
@@ -182,18 +177,20 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     head = template_head() if job.template_image else read_head(job.person)
     lesion = lesion_rows(job.lesion_file, head, t1w=job.person.t1w)
     prior = None if job.map_file else choose_prior(job.prior_file, files.template_grayordinates())
-    given = None if job.map_file is None else _given_map(job.map_file, lesion)
+    given = None if job.map_file is None else given_map(job.map_file, lesion)
     progress.step(STEPS[1])
-    loaded = None if job.map_file else _series(job, steps, keys["series"], progress)
+    loaded = None if job.map_file else series_of(job, steps, keys["series"], progress)
     progress.step(STEPS[2])
     recipe = None if prior is None else Recipe(prior, head.anatomy, job.settings.mapping, lesion)
+    if recipe and job.settings.mapping.subcortex:
+        recipe = replace(recipe, whole_prior=read_any_prior(job.prior_file))
     parcels = parcels_of(job.person) if loaded else None
     if recipe and parcels:
         recipe = recipe.of(parcels)
-    made = given or _map(loaded, recipe, steps, keys["map"])
-    network_map = made.cortex() if parcels is None else _spread(made, parcels, lesion)
+    made = given or map_of(loaded, recipe, steps, keys["map"])
+    network_map = made.cortex() if parcels is None else spread_parcels(made, parcels, lesion)
     progress.step(STEPS[3])
-    controls = _controls(job, loaded, recipe, steps, keys["controls"], progress)
+    controls = controls_of(job, loaded, recipe, steps, keys["controls"], progress)
     progress.step(STEPS[4])
     pieces, targets, sites = find_targets(network_map, head, job.settings)
     fc_names = tuple(name for name in OF_INTEREST if name in network_map.names and network_map.members(name).any())
@@ -245,124 +242,6 @@ def find_targets(
         pain=settings.pain(),
     )
     return [*nodes, *regions], list(targets), list(read_sites(network_map, head.anatomy, template))
-
-
-def _series(job: PersonJob, steps: Steps, key: str, progress: Progress) -> PersonSeries:
-    def make() -> Arrays:
-        wanted = job.settings.mapping
-        loaded = load_series(job.person, voxels=wanted.subcortex, adjacent_mm=wanted.adjacent_mm, say=progress.note)
-        return {
-            **_voxel_arrays(loaded.series.grayordinates),
-            "data": np.asarray(loaded.series.data, dtype=np.float32),
-            "tr_s": np.array(loaded.series.tr_s),
-            "lengths": np.array(loaded.run_lengths),
-            "text": np.array(json.dumps([list(loaded.runs), loaded.cleaning, list(loaded.series.steps)])),
-        }
-
-    arrays, _ = steps.run("series", key, make)
-    runs, cleaning, words = json.loads(str(arrays["text"]))
-    source = ", ".join(run.paths[0].name for run in job.person.runs)
-    parcels = parcels_of(job.person)
-    axis = _axis(arrays) if parcels is None else parcels.axis
-    series = Timeseries(arrays["data"], axis, float(arrays["tr_s"]), source, tuple(words))
-    return PersonSeries(series, tuple(int(n) for n in arrays["lengths"]), tuple(runs), cleaning)
-
-
-def _spread(made: NetworkMap, parcels: Parcels, lesion: BoolArray) -> NetworkMap:
-    """Give every vertex what its parcel has; the lesion is taken out."""
-    spread = expand(made, parcels, files.template_grayordinates())
-    label, confidence, probability = spread.label.copy(), spread.confidence.copy(), spread.probability.copy()
-    label[lesion], confidence[lesion], probability[:, lesion] = 0, 0, 0
-    return replace(spread, label=label, confidence=confidence, probability=probability)
-
-
-def _voxel_arrays(axis: Grayordinates) -> Arrays:
-    """Return what of an axis has to be kept with a step: its voxels."""
-    voxels = axis.voxels
-    if voxels is None:
-        return {}
-    return {
-        "ijk": voxels.ijk,
-        "structure": voxels.structure.astype(str),
-        "affine": voxels.affine,
-        "shape": np.array(voxels.shape),
-    }
-
-
-def _axis(arrays: Arrays) -> Grayordinates:
-    cortex = files.template_grayordinates()
-    if "ijk" not in arrays:
-        return cortex
-    i, j, k = (int(n) for n in arrays["shape"])
-    voxels = Voxels(arrays["ijk"], arrays["structure"], arrays["affine"], (i, j, k))
-    return Grayordinates(cortex.left, cortex.right, cortex.n_vertices, voxels)
-
-
-def _map(loaded: PersonSeries | None, recipe: Recipe | None, steps: Steps, key: str) -> NetworkMap:
-    """Make the map, or take it from the finished steps."""
-    if loaded is None or recipe is None:
-        raise OptionError("there is neither a scan nor a finished map", fix="give DERIVATIVES, --bold or --map")
-    prior, axis = recipe.prior, loaded.series.grayordinates
-
-    def make() -> Arrays:
-        made = recipe.on(axis).make(loaded.series)
-        return {
-            "method": np.array([made.method, made.measure]),
-            "probability": made.probability,
-            "label": made.label,
-            "confidence": made.confidence,
-            "settings": np.array(json.dumps(dict(made.settings))),
-        }
-
-    arrays, _ = steps.run("map", key, make)
-    return NetworkMap(
-        names=prior.names,
-        keys=prior.keys,
-        colours=prior.colours,
-        probability=arrays["probability"],
-        label=arrays["label"],
-        confidence=arrays["confidence"],
-        grayordinates=axis,
-        method=str(arrays["method"][0]),
-        settings=json.loads(str(arrays["settings"])),
-        measure=str(arrays["method"][1]),
-    )
-
-
-def _given_map(path: Path, lesion: BoolArray) -> NetworkMap:
-    """Take somebody's finished map, on the cortical rows; the lesion is taken out of it."""
-    given = files.read_network_map(path)
-    axis = files.template_grayordinates()
-    label = np.asarray(files.align(np.asarray(given.label), given.grayordinates, axis)).astype(np.int64)
-    confidence, probability = (
-        files.align(np.asarray(values), given.grayordinates, axis) for values in (given.confidence, given.probability)
-    )
-    label[lesion], confidence[lesion], probability[:, lesion] = 0, 0, 0
-    return replace(given, label=label, confidence=confidence, probability=probability, grayordinates=axis)
-
-
-def _controls(
-    job: PersonJob, loaded: PersonSeries | None, recipe: Recipe | None, steps: Steps, key: str, progress: Progress
-) -> list[dict[str, Any]]:
-    if loaded is None or recipe is None or not job.settings.controls:
-        return []
-
-    def make() -> Arrays:
-        ours = any(not run.cleaned for run in job.person.runs)
-        first = "with global signal regression" if ours else "as the input was denoised"
-        series = loaded.series.cortex()
-        rows = halves_control(series, recipe, variant=first, say=progress.note)
-        if ours:
-            other = load_series(job.person, global_signal=False, say=progress.note).series
-            second = "without global signal regression"
-        else:
-            other, second = without_global_signal(series), "with global signal regressed here"
-        rows += halves_control(other, recipe, variant=second, say=progress.note)
-        return {"text": np.array(json.dumps(rows))}
-
-    arrays, _ = steps.run("controls", key, make)
-    found: list[dict[str, Any]] = json.loads(str(arrays["text"]))
-    return found
 
 
 def _notes(job: PersonJob, head: Head, lesion: BoolArray) -> tuple[str, ...]:

@@ -28,8 +28,12 @@ def choose_prior(path: Path | None, grayordinates: Grayordinates) -> Prior:
     ResourceError
         The default prior needs resources that were not fetched.
     """
-    prior = cached_default_prior() if path is None else files.read_prior(path)
-    return files.align_prior(prior, grayordinates)
+    return files.align_prior(read_any_prior(path), grayordinates)
+
+
+def read_any_prior(path: Path | None) -> Prior:
+    """Return the prior of `path`, on its own rows, else the default one; errors as `choose_prior`."""
+    return cached_default_prior() if path is None else files.read_prior(path)
 
 
 @cache

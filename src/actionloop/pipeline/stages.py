@@ -1,0 +1,144 @@
+"""The steps of one person whose results are kept: series, map, controls."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from actionloop import files
+from actionloop.brain import Parcels
+from actionloop.errors import OptionError
+from actionloop.networks import expand
+from actionloop.pipeline.controls import Recipe, halves_control, without_global_signal
+from actionloop.pipeline.progress import Progress
+from actionloop.pipeline.series import PersonSeries, load_series, parcels_of
+from actionloop.pipeline.steps import Arrays, Steps
+from actionloop.types import BoolArray, Grayordinates, NetworkMap, Timeseries, Voxels
+
+if TYPE_CHECKING:
+    from actionloop.pipeline.person import PersonJob
+
+
+def series_of(job: PersonJob, steps: Steps, key: str, progress: Progress) -> PersonSeries:
+    """Read, clean and join the runs, or take them from the finished steps."""
+
+    def make() -> Arrays:
+        wanted = job.settings.mapping
+        loaded = load_series(job.person, voxels=wanted.subcortex, adjacent_mm=wanted.adjacent_mm, say=progress.note)
+        return {
+            **_voxel_arrays(loaded.series.grayordinates),
+            "data": np.asarray(loaded.series.data, dtype=np.float32),
+            "tr_s": np.array(loaded.series.tr_s),
+            "lengths": np.array(loaded.run_lengths),
+            "text": np.array(json.dumps([list(loaded.runs), loaded.cleaning, list(loaded.series.steps)])),
+        }
+
+    arrays, _ = steps.run("series", key, make)
+    runs, cleaning, words = json.loads(str(arrays["text"]))
+    source = ", ".join(run.paths[0].name for run in job.person.runs)
+    parcels = parcels_of(job.person)
+    axis = _axis(arrays) if parcels is None else parcels.axis
+    series = Timeseries(arrays["data"], axis, float(arrays["tr_s"]), source, tuple(words))
+    return PersonSeries(series, tuple(int(n) for n in arrays["lengths"]), tuple(runs), cleaning)
+
+
+def spread_parcels(made: NetworkMap, parcels: Parcels, lesion: BoolArray) -> NetworkMap:
+    """Give every vertex what its parcel has; the lesion is taken out."""
+    spread = expand(made, parcels, files.template_grayordinates())
+    label, confidence, probability = spread.label.copy(), spread.confidence.copy(), spread.probability.copy()
+    label[lesion], confidence[lesion], probability[:, lesion] = 0, 0, 0
+    return replace(spread, label=label, confidence=confidence, probability=probability)
+
+
+def _voxel_arrays(axis: Grayordinates) -> Arrays:
+    """Return what of an axis has to be kept with a step: its voxels."""
+    voxels = axis.voxels
+    if voxels is None:
+        return {}
+    return {
+        "ijk": voxels.ijk,
+        "structure": voxels.structure.astype(str),
+        "affine": voxels.affine,
+        "shape": np.array(voxels.shape),
+    }
+
+
+def _axis(arrays: Arrays) -> Grayordinates:
+    cortex = files.template_grayordinates()
+    if "ijk" not in arrays:
+        return cortex
+    i, j, k = (int(n) for n in arrays["shape"])
+    voxels = Voxels(arrays["ijk"], arrays["structure"], arrays["affine"], (i, j, k))
+    return Grayordinates(cortex.left, cortex.right, cortex.n_vertices, voxels)
+
+
+def map_of(loaded: PersonSeries | None, recipe: Recipe | None, steps: Steps, key: str) -> NetworkMap:
+    """Make the map, or take it from the finished steps."""
+    if loaded is None or recipe is None:
+        raise OptionError("there is neither a scan nor a finished map", fix="give DERIVATIVES, --bold or --map")
+    prior, axis = recipe.prior, loaded.series.grayordinates
+
+    def make() -> Arrays:
+        made = recipe.on(axis).make(loaded.series)
+        return {
+            "method": np.array([made.method, made.measure]),
+            "probability": made.probability,
+            "label": made.label,
+            "confidence": made.confidence,
+            "settings": np.array(json.dumps(dict(made.settings))),
+        }
+
+    arrays, _ = steps.run("map", key, make)
+    return NetworkMap(
+        names=prior.names,
+        keys=prior.keys,
+        colours=prior.colours,
+        probability=arrays["probability"],
+        label=arrays["label"],
+        confidence=arrays["confidence"],
+        grayordinates=axis,
+        method=str(arrays["method"][0]),
+        settings=json.loads(str(arrays["settings"])),
+        measure=str(arrays["method"][1]),
+    )
+
+
+def given_map(path: Path, lesion: BoolArray) -> NetworkMap:
+    """Take somebody's finished map, on the cortical rows; the lesion is taken out of it."""
+    given = files.read_network_map(path)
+    axis = files.template_grayordinates()
+    label = np.asarray(files.align(np.asarray(given.label), given.grayordinates, axis)).astype(np.int64)
+    confidence, probability = (
+        files.align(np.asarray(values), given.grayordinates, axis) for values in (given.confidence, given.probability)
+    )
+    label[lesion], confidence[lesion], probability[:, lesion] = 0, 0, 0
+    return replace(given, label=label, confidence=confidence, probability=probability, grayordinates=axis)
+
+
+def controls_of(
+    job: PersonJob, loaded: PersonSeries | None, recipe: Recipe | None, steps: Steps, key: str, progress: Progress
+) -> list[dict[str, Any]]:
+    """Check halves of the scan, with and without global signal, or take that from the finished steps."""
+    if loaded is None or recipe is None or not job.settings.controls:
+        return []
+
+    def make() -> Arrays:
+        ours = any(not run.cleaned for run in job.person.runs)
+        first = "with global signal regression" if ours else "as the input was denoised"
+        series = loaded.series.cortex()
+        rows = halves_control(series, recipe, variant=first, say=progress.note)
+        if ours:
+            other = load_series(job.person, global_signal=False, say=progress.note).series
+            second = "without global signal regression"
+        else:
+            other, second = without_global_signal(series), "with global signal regressed here"
+        rows += halves_control(other, recipe, variant=second, say=progress.note)
+        return {"text": np.array(json.dumps(rows))}
+
+    arrays, _ = steps.run("controls", key, make)
+    found: list[dict[str, Any]] = json.loads(str(arrays["text"]))
+    return found
