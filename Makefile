@@ -51,6 +51,8 @@ validate: data
 	$(BIN)/python -m benchmarks.lemon docs/validation
 	$(BIN)/python -m benchmarks.realism docs/validation
 	$(BIN)/python -m benchmarks.validate docs/validation
+	$(BIN)/python -m benchmarks.methods docs/validation
+	$(BIN)/python -m benchmarks.real docs/validation
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -87,6 +87,26 @@ def test_values_and_labels_are_those_of_the_formula(shape, fisher):
     same_labels(found.label, prior, expected)
 
 
+def test_values_on_rows_of_the_standard_91k_axis():
+    """Every 150th row of cortex and voxels, with the standard axis's own vertices and voxels."""
+    try:
+        files.require(groups=("phantom",))
+    except ResourceError as missing:
+        pytest.skip(str(missing))
+    from actionloop.phantom.template import template
+
+    whole = template().grayordinates
+    assert len(whole) == 91_282
+    voxels = whole.voxels
+    some = Voxels(voxels.ijk[::150], voxels.structure[::150], voxels.affine, voxels.shape)
+    rows = Grayordinates(whole.left[::150], whole.right[::150], whole.n_vertices, some)
+    series, prior = person(rows, frames=300, seed=4, strength=0.5)
+    expected = naive(series, prior, threshold=1.0)
+    found = mapped(series, prior)
+    np.testing.assert_allclose(found.probability, np.clip(expected, 0, 1), atol=TOLERANCE)
+    same_labels(found.label, prior, expected)
+
+
 def same_labels(label: np.ndarray, prior: Prior, expected: np.ndarray) -> None:
     """Labels are those of the formula but for ties."""
     ranked = np.sort(expected, axis=0)
