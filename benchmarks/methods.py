@@ -237,6 +237,15 @@ def choose(rows: Sequence[dict[str, Any]], seeds: Sequence[int]) -> str:
     return max(totals, key=lambda name: float(np.mean(totals[name]))) if totals else "none"
 
 
+def complete(rows: Sequence[dict[str, Any]], kind: str, seed: int, minutes: Sequence[float]) -> bool:
+    """Tell whether a person was mapped at every length by every method that is run on all of them."""
+    mine = [row for row in rows if (row["kind"], row["seed"]) == (kind, seed)]
+    methods = {row["method"] for row in rows} - set(SLOW)
+    done = {(row["minutes"], row["prior"], row["method"]) for row in mine}
+    priors = {row["prior"] for row in rows}
+    return all((m, prior, method) in done for m in minutes for prior in priors for method in methods)
+
+
 def mean(rows: Sequence[dict[str, Any]], measure: str, **wanted: Any) -> float:
     """Mean of one measure over the rows that match; NaN where there are none."""
     values = [row[measure] for row in rows if measure in row and all(row[k] == v for k, v in wanted.items())]
@@ -258,14 +267,18 @@ def write_results(rows: list[dict[str, Any]], asked: argparse.Namespace) -> None
     out = asked.out
     columns = ["kind", "seed", "minutes", "prior", "method", *MEASURES, "nmi", "seconds"]
     files.write_table(out / "methods.tsv", rows, columns=columns)
-    reported = [row for row in rows if row["seed"] in asked.report]
+    everybody = [row for row in rows if row["seed"] in asked.report]
+    reported = [row for row in everybody if complete(everybody, row["kind"], row["seed"], asked.minutes)]
     people = len({(row["kind"], row["seed"]) for row in reported})
-    kinds = sorted({row["kind"] for row in reported}, key=KINDS.index)
+    kinds = sorted({row["kind"] for row in everybody}, key=KINDS.index)
+    whole = sorted({row["kind"] for row in reported}, key=KINDS.index)
     text = [
         "# Ways of mapping on people of known truth",
         "",
-        f"Made by `{COMMAND}` (every person: `methods.tsv`). {people} people of the kinds {', '.join(kinds)}, seeds",
-        f"{', '.join(map(str, asked.report))}; the method was chosen on other people (seeds "
+        f"Made by `{COMMAND}` (every person: `methods.tsv`). {people} people of the kinds {', '.join(whole)}, seeds",
+        f"{', '.join(map(str, asked.report))}"
+        + ("" if whole == kinds else " (others are not finished and stand in the last table only)")
+        + "; the method was chosen on other people (seeds "
         f"{', '.join(map(str, asked.choose))}): **{choose(rows, asked.choose)}**.",
         "'drawn': networks drawn around the phantom's own group map; the other kinds take MSC06's own map, the Gordon",
         "group map or the WashU-120 group map as the truth. The last two are older than SCAN: a drawn person's SCAN",
@@ -283,9 +296,9 @@ def write_results(rows: list[dict[str, Any]], asked: argparse.Namespace) -> None
                 text += [f"## {words}, {prior} prior", "", *table(reported, measure, prior, minutes), ""]
     text += ["## By kind, 10 min, default prior: Dice of SCAN / AMN", ""]
     text += ["| method | " + " | ".join(kinds) + " |", "| --- |" + " --- |" * len(kinds)]
-    for method in [name for name in METHODS if any(row["method"] == name for row in reported)]:
+    for method in [name for name in METHODS if any(row["method"] == name for row in everybody)]:
         wanted = {"method": method, "prior": PRIORS[0], "minutes": 10.0}
-        cells = [[mean(reported, m, kind=kind, **wanted) for m in ("scan", "amn")] for kind in kinds]
+        cells = [[mean(everybody, m, kind=kind, **wanted) for m in ("scan", "amn")] for kind in kinds]
         shown = [f"{scan:.2f} / {amn:.2f}" if not np.isnan(scan) else "–" for scan, amn in cells]
         text.append(f"| {method} | " + " | ".join(shown) + " |")
     text += ["", "![Dice against minutes of scan](methods.png)", ""]

@@ -14,6 +14,7 @@ import pytest
 from actionloop import __version__, facts
 from actionloop.cli import ask
 from actionloop.cli.commands import app
+from actionloop.cli.group import Making
 from actionloop.cli.options import Given, How, Where, Who, read_places
 
 ROOT = Path(__file__).parents[1]
@@ -114,14 +115,14 @@ def test_usage_names_every_option() -> None:
     usage = (DOCS / "usage.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(--[a-z0-9-]+)`", usage))
     renamed = {"map_file": "--map"}
-    for group in (Who, Where, Given, How):
+    for group in (Who, Where, Given, How, Making):
         for field in group.__dataclass_fields__:
             assert renamed.get(field, f"--{field.replace('_', '-')}") in named, field
     for name in ("--subjects", "--minutes", "--seed", "--layout", "--truth-map", "--verbose"):
         assert name in named
     known = {"--verbose", "--subjects", "--minutes", "--seed", "--truth-map", "--json"} | {
         renamed.get(field, f"--{field.replace('_', '-')}")
-        for group in (Who, Where, Given, How)
+        for group in (Who, Where, Given, How, Making)
         for field in group.__dataclass_fields__
     }
     assert named <= known

@@ -164,7 +164,7 @@ def doctor() -> DoctorReport:
         memory_gib=total,
         free_memory_gib=free,
         libraries=libraries,
-        tools=tuple(Tool(name, shutil.which(name) or "", what) for name, what in _TOOLS.items()),
+        tools=tuple(Tool(name, _program(name), what) for name, what in _TOOLS.items()),
         gpu=_gpu(),
         cache=str(cache),
         cache_writable=writable,
@@ -243,6 +243,11 @@ def _remarks(free_memory_gib: float | None, free_disk_gib: float | None) -> tupl
     if free_disk_gib is not None and free_disk_gib < _WORK_GIB:
         found.append(f"only {free_disk_gib:.1f} GiB of disk are free beside the cache")
     return tuple(found)
+
+
+def _program(name: str) -> str:
+    """Path of a program: in the search path, or beside the interpreter, where an extra puts its own."""
+    return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent)) or ""
 
 
 def _cores() -> int:
