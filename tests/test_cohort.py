@@ -340,7 +340,7 @@ def test_built_files_hold_what_the_sums_give(
     assert set(prior.names) == set(expected.prior.names)
     order = [prior.names.index(name) for name in expected.prior.names]
     assert prior.fingerprint is not None and expected.prior.fingerprint is not None
-    np.testing.assert_allclose(prior.fingerprint[order], expected.prior.fingerprint, atol=1e-6)
+    np.testing.assert_allclose(prior.fingerprint[order], expected.prior.fingerprint, atol=1e-5)
     np.testing.assert_array_equal(prior.probability[order], expected.prior.probability)
     np.testing.assert_allclose(extras["variability"][order], expected.variability, atol=1e-5)
     assert int(extras["people"]) == 2

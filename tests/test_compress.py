@@ -93,6 +93,18 @@ def test_more_frames_than_rows():
     assert worst(one, basis) <= 1e-4
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-6])
+def test_white_noise_that_fills_the_frames_is_not_counted_twice(seed, tolerance):
+    """Nothing can be spared here; what rounding leaves of a direction must not pass for a new one."""
+    rng = np.random.default_rng(seed)
+    frames = int(rng.integers(60, 200))
+    one = series(rng.standard_normal((frames, 300)) + 0.5 * rng.standard_normal((frames, 1)))
+    basis = signal.compress(one, tolerance=tolerance)
+    assert basis.n_dimensions <= frames
+    assert worst(one, basis) <= tolerance + 3e-6
+
+
 def test_the_real_scan_is_compressed_within_its_tolerance():
     """190 dimensions hold all but a millionth of this scan's variance on average."""
     try:

@@ -80,8 +80,13 @@ def test_partners_and_edges_are_those_of_the_sorted_matrix(monkeypatch, shape, n
     valid[60:63] = False
     found = strongest_partners(basis, 20, valid=valid, nearby=nearby)
     expected = naive_partners(basis, valid, nearby.matrix if nearby else np.eye(n, dtype=bool), 20)
-    assert [[j for j in row if j >= 0] for row in found.partner.tolist()] == expected
     r = basis.data.T.astype(float) @ basis.data
+    chosen = [[j for j in row if j >= 0] for row in found.partner.tolist()]
+    for i, (ours, theirs) in enumerate(zip(chosen, expected, strict=True)):
+        assert len(ours) == len(theirs)
+        np.testing.assert_allclose(r[i, ours], r[i, theirs], atol=1e-6)  # rounding may exchange partners that tie
+    assert sum(ours == theirs for ours, theirs in zip(chosen, expected, strict=True)) > 0.95 * n
+    expected = chosen
     for k in (1, 7, 20):
         one, other, weight = found.edges(k)
         pairs = {(min(i, j), max(i, j)) for i, row in enumerate(expected) for j in row[:k]}

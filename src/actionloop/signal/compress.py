@@ -15,6 +15,7 @@ from actionloop.types import Basis, BoolArray, FloatArray, Timeseries
 TOLERANCE = 1e-4
 _SAMPLE = 2  # rows of the sample per frame: enough that the covariance of the frames is well determined
 _MARGIN = 0.5  # of the tolerance for the sample: the worst row of all is seldom in it, and what is spare goes again
+_ROUNDING = 3e-5  # length of what rounding leaves of a direction that is there already
 _FEW = 256  # so many rows that miss the tolerance are given dimensions of their own
 
 
@@ -61,9 +62,10 @@ def compress(series: Timeseries, *, tolerance: float = TOLERANCE) -> Basis:
         spare = directions[:, keep : keep + max(16, keep // 8)]
         if len(missed) > _FEW and spare.shape[1]:
             keep += spare.shape[1]
-            basis.add(spare)
+            basis.add(spare, least=0.5)
         else:
-            basis.add(_unit(series, missed[np.argsort(-basis.loss[missed], kind="stable")[:_FEW]]))
+            worst = missed[np.argsort(-basis.loss[missed], kind="stable")[:_FEW]]
+            basis.add(_unit(series, worst), least=max(_ROUNDING, np.sqrt(tolerance) / 10))
         if basis.vectors.shape[1] == used:  # the rest is rounding
             break
     data = basis.data(tolerance)
@@ -89,14 +91,16 @@ class _Growing:
         self.loss = np.where(valid, 1.0, 0.0)
         self._project(vectors)
 
-    def add(self, vectors: FloatArray) -> None:
-        """Take what of some directions is new, and project the series on it."""
+    def add(self, vectors: FloatArray, *, least: float) -> None:
+        """Take what of some directions of length 1 is new and longer than `least`, and project the series on it."""
         new: FloatArray = vectors.astype(np.float64)
         for _ in range(2):  # once more for what rounding leaves
             new -= self.vectors @ (self.vectors.T @ new)
         new, size, _ = linalg.qr(new, mode="economic", pivoting=True)
         extent = np.abs(np.diag(size))
-        self._project(new[:, extent > 1e-6 * max(extent.max(initial=0), 1e-3)].astype(np.float32))
+        # What is left of directions that are there already is rounding; taken as new, it would be counted twice.
+        room = max(0, self.series.n_frames - self.vectors.shape[1])
+        self._project(new[:, extent > least][:, :room].astype(np.float32))
 
     def _project(self, new: FloatArray) -> None:
         self.vectors = np.concatenate([self.vectors, new], axis=1)
