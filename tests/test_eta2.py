@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.rows import axis
 
 from actionloop import files, signal
 from actionloop.arrays import device
@@ -17,14 +18,6 @@ from actionloop.types import Grayordinates, Prior, Timeseries, Voxels
 
 TOLERANCE = 1e-4
 NAMES = ("default", "visual", "SCAN", "hand", "AMN", "foot")
-
-
-def axis(left: int, right: int, voxels: int) -> Grayordinates:
-    if not voxels:
-        return Grayordinates(np.arange(left), np.arange(right))
-    ijk = np.stack(np.unravel_index(np.arange(voxels), (20, 20, 30)), axis=1)
-    structure = np.repeat("CIFTI_STRUCTURE_CEREBELLUM_LEFT", voxels)
-    return Grayordinates(np.arange(left), np.arange(right), voxels=Voxels(ijk, structure, np.eye(4), (20, 20, 30)))
 
 
 def person(rows: Grayordinates, *, frames: int = 150, seed: int = 0, strength: float = 0.7) -> tuple[Timeseries, Prior]:

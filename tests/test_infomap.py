@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tests.rows import Near, axis
 
 from actionloop import arrays, files, signal
 from actionloop.brain import adjacency, connected_pieces, vertex_areas
@@ -19,29 +20,9 @@ from actionloop.networks.graph import strongest_partners
 from actionloop.networks.infomap import InfomapSettings, map_infomap
 from actionloop.networks.task import prepare
 from actionloop.signal.stream import correlation_blocks
-from actionloop.types import Basis, Grayordinates, Prior, Timeseries, Voxels
+from actionloop.types import Basis, Grayordinates, Prior, Timeseries
 
 NAMES = ("SCAN", "AMN", "hand", "visual")
-
-
-class Near:
-    """Rows close by in a random space: what `brain.Nearby` tells, for rows without anatomy."""
-
-    def __init__(self, n_rows: int, radius: float) -> None:
-        place = np.random.default_rng(0).random((n_rows, 2))
-        self.matrix = np.linalg.norm(place[:, None] - place, axis=2) <= radius
-
-    def block(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        some = self.matrix[rows]
-        return np.append(0, np.cumsum(some.sum(axis=1))), np.nonzero(some)[1].astype(np.int32)
-
-
-def axis(left: int, right: int, voxels: int = 0) -> Grayordinates:
-    if not voxels:
-        return Grayordinates(np.arange(left), np.arange(right))
-    ijk = np.stack(np.unravel_index(np.arange(voxels), (20, 20, 30)), axis=1)
-    structure = np.repeat("CIFTI_STRUCTURE_CEREBELLUM_LEFT", voxels)
-    return Grayordinates(np.arange(left), np.arange(right), voxels=Voxels(ijk, structure, np.eye(4), (20, 20, 30)))
 
 
 def person(rows: Grayordinates, *, frames: int = 150, noise: float = 1.0) -> tuple[Timeseries, Prior, np.ndarray]:

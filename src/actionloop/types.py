@@ -160,6 +160,16 @@ class Grayordinates:
         """Return the same axis without voxels."""
         return Grayordinates(self.left, self.right, self.n_vertices)
 
+    def same_rows(self, other: Grayordinates) -> bool:
+        """Tell whether two axes have the same rows, voxels included."""
+        if not self.same_cortex(other) or len(self) != len(other):
+            return False
+        if self.voxels is None or other.voxels is None:
+            return self.voxels is other.voxels
+        return np.array_equal(self.voxels.ijk, other.voxels.ijk) and np.allclose(
+            self.voxels.affine, other.voxels.affine
+        )
+
     def same_cortex(self, other: Grayordinates) -> bool:
         """Tell whether two axes have the same cortical rows."""
         return (
@@ -467,6 +477,12 @@ class NetworkMap:
             confidence=self.confidence[:n_cortex],
             grayordinates=self.grayordinates.cortex(),
         )
+
+    def without(self, rows: BoolArray) -> NetworkMap:
+        """Return the map with some rows, (grayordinate,), unassigned and their values 0."""
+        label, confidence, probability = self.label.copy(), self.confidence.copy(), self.probability.copy()
+        label[rows], confidence[rows], probability[:, rows] = 0, 0, 0
+        return replace(self, label=label, confidence=confidence, probability=probability)
 
     def key(self, name: str) -> int:
         """Label value of a network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -59,6 +59,19 @@ class Who:
     bids_filter_file: Path | None = None
     layout: Literal["xcpd", "fmriprep", "hcp", "surface"] | None = None
     anatomy: Path | None = None
+
+    def choice(self) -> dict[str, Any]:
+        """Return the same as the fields of a request."""
+        return {
+            "participant_labels": tuple(label.removeprefix("sub-") for label in self.participant_label),
+            "sessions": self.session_label,
+            "tasks": self.task_id,
+            "runs": self.run_id,
+            "acquisitions": self.acquisition,
+            "bids_filter": self.bids_filter_file,
+            "anatomy": self.anatomy,
+            "layout": self.layout,
+        }
 
 
 @Parameter(name="*", group=_PAIN)

@@ -1,6 +1,6 @@
 """Reading and writing files, finding them in data sets, and the data resources that are fetched."""
 
-from actionloop.files.alignment import align, align_prior
+from actionloop.files.alignment import align, align_map, align_prior
 from actionloop.files.archive import read_archive, write_prior
 from actionloop.files.bare import bare_geometry, bare_person
 from actionloop.files.cifti import LabelMap, ScalarMaps, read_axis, read_cifti_scalar, read_cifti_series, read_label_map
@@ -65,6 +65,7 @@ __all__ = [
     "Selection",
     "SurfaceFiles",
     "align",
+    "align_map",
     "align_prior",
     "atlas",
     "atomic_path",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from actionloop.errors import GeometryError
-from actionloop.types import BoolArray, FloatArray, Grayordinates, IntArray, Prior
+from actionloop.types import BoolArray, FloatArray, Grayordinates, IntArray, NetworkMap, Prior
 
 
 def align(
@@ -39,6 +41,27 @@ def align(
     carried = np.full((*values.shape[:-1], len(to_grayordinates)), fill, dtype=values.dtype)
     carried[..., found] = values[..., source[found]]
     return carried
+
+
+def align_map(network_map: NetworkMap, grayordinates: Grayordinates) -> NetworkMap:
+    """Carry a map to another axis; rows it does not know are unassigned.
+
+    Raises
+    ------
+    GeometryError
+        As `align`.
+    """
+    label, confidence, probability = (
+        align(np.asarray(values), network_map.grayordinates, grayordinates)
+        for values in (network_map.label, network_map.confidence, network_map.probability)
+    )
+    return replace(
+        network_map,
+        label=np.asarray(label).astype(np.int64),
+        confidence=confidence,
+        probability=probability,
+        grayordinates=grayordinates,
+    )
 
 
 def align_prior(prior: Prior, grayordinates: Grayordinates) -> Prior:

@@ -88,7 +88,7 @@ class CohortSums:
             Other rows than the other people's, or no labelled row with signal.
         """
         where = basis.source or None
-        if not _same_rows(basis.grayordinates, self.grayordinates):
+        if not basis.grayordinates.same_rows(self.grayordinates):
             raise SignalError(
                 f"this person has other rows ({len(basis.grayordinates)}) than the cohort ({len(self.grayordinates)})",
                 where=where,
@@ -197,11 +197,3 @@ def _connectivity(basis: Basis, member: BoolArray) -> tuple[FloatArray, BoolArra
 
 def _longer(values: NDArray[Any], n_new: int) -> NDArray[Any]:
     return np.concatenate([values, np.zeros((n_new, values.shape[1]), dtype=values.dtype)])
-
-
-def _same_rows(one: Grayordinates, other: Grayordinates) -> bool:
-    if not one.same_cortex(other) or len(one) != len(other):
-        return False
-    if one.voxels is None or other.voxels is None:
-        return one.voxels is other.voxels
-    return np.array_equal(one.voxels.ijk, other.voxels.ijk) and np.allclose(one.voxels.affine, other.voxels.affine)

@@ -12,7 +12,7 @@ from actionloop.arrays import Device
 from actionloop.errors import OptionError
 from actionloop.networks.components import clean_components
 from actionloop.networks.moments import Blocks, basis_moments, block_moments, streamed_moments
-from actionloop.networks.task import Task, conclude, prepare
+from actionloop.networks.task import Task, conclude, prepare, winners
 from actionloop.types import Anatomy, Basis, BoolArray, FloatArray, NetworkMap, Prior
 
 _DEFAULTS: dict[str, Any] = facts.load("mapping")["eta2"]
@@ -100,14 +100,14 @@ def map_eta2(
     if not settings.fisher_z:
         options["blocks"] = block_moments(task, columns, device=device)
     score = compare(task, templates, columns, threshold=settings.threshold_z, **options)
-    label = _winners(task, score)
+    label = winners(task, score)
     second = np.isin(label, [prior.keys[i] for i, name in enumerate(prior.names) if name in settings.second_pass])
     if settings.second_threshold_z > 0 and second.any():
         again = compare(task, templates, columns, threshold=settings.second_threshold_z, rows=second, **options)
         # Where no template comes that high, the first pass stands.
         second &= again.max(axis=0) > 0
         score[:, second] = again[:, second]
-        label = _winners(task, score)
+        label = winners(task, score)
     made = conclude(task, score, method="eta2", measure="eta²", settings=asdict(settings), label=label)
     return made if anatomy is None else clean_components(made, anatomy, min_rows=settings.min_rows)
 
@@ -161,18 +161,13 @@ def compare(
     """
     wanted = task.valid if rows is None else rows & task.valid
     masks = (templates > threshold) & columns
+    inside = np.where(masks, templates, 0)
     sums = streamed_moments if fisher_z else basis_moments
-    c, cc, tc = sums(
-        task, np.where(masks, templates, 0), masks, columns=columns, rows=wanted, device=device, blocks=blocks
-    )
+    c, cc, tc = sums(task, inside, masks, columns=columns, rows=wanted, device=device, blocks=blocks)
     n = masks.sum(axis=1)[:, None]
-    t = np.where(masks, templates, 0).sum(axis=1)[:, None]
-    tt = (np.where(masks, templates, 0) ** 2).sum(axis=1)[:, None]
+    t = inside.sum(axis=1)[:, None]
+    tt = (inside**2).sum(axis=1)[:, None]
     apart = (tt + cc - 2 * tc) / 2
     spread = tt + cc - (t + c) ** 2 / np.maximum(2 * n, 1)
     out: FloatArray = np.where((n > 0) & wanted, 1 - apart / np.where(spread > 0, spread, np.inf), 0)
     return np.clip(out, 0, 1)
-
-
-def _winners(task: Task, score: FloatArray) -> Any:
-    return np.where(task.valid & (score.max(axis=0) > 0), task.prior.keys[score.argmax(axis=0)], 0)

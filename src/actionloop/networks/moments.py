@@ -10,8 +10,7 @@ so that a mask costs one matrix of dimension × dimension and one product with i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from actionloop.networks.task import Task
 from actionloop.types import BoolArray, FloatArray, IntArray
 
 STRUCTURES = (0, 1, 2)
+T = TypeVar("T")
 R = TypeVar("R")
 Blocks: TypeAlias = tuple[FloatArray, FloatArray]
 Sums: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
@@ -186,7 +186,7 @@ def _row_sums(place: Device, y: Any, wanted: IntArray, forms: list[_Form], sums:
     _each(place, fill, range(0, len(wanted), _COLUMNS))
 
 
-def _each(place: Device, work: Callable[[int], R], items: Iterable[int]) -> list[R]:
+def _each(place: Device, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Do work on all cores, or in turn on a device that has its own."""
     return arrays.side_by_side(work, items) if place.library == "numpy" else [work(item) for item in items]
 
@@ -232,7 +232,7 @@ def block_moments(task: Task, columns: BoolArray, *, device: Device | None = Non
             total[1], gram[1], count[1] = total[0], gram[0], count[0]
             break
         members_of = [np.flatnonzero(members & (task.structure == structure)) for structure in STRUCTURES]
-        for structure, part in enumerate(_each(place, partial(_whole, place, y, zero, members_of), STRUCTURES)):
+        for structure, part in enumerate(_each(place, lambda some: _Part(place, y, some, zero), members_of)):
             total[kind].append(part.sum)
             gram[kind].append(part.gram)
             count[kind, structure] = part.n
@@ -245,10 +245,6 @@ def block_moments(task: Task, columns: BoolArray, *, device: Device | None = Non
                 variance = (gram[0][a] * gram[1][b]).sum() / size - mean[a, b] ** 2
                 spread[a, b] = np.sqrt(variance) if variance > 1e-12 else 1
     return mean, spread
-
-
-def _whole(place: Device, y: Any, zero: FloatArray, members_of: Sequence[IntArray], structure: int) -> _Part:
-    return _Part(place, y, members_of[structure], zero)
 
 
 def _take(place: Device, y: Any, members: IntArray) -> Any:

@@ -145,7 +145,7 @@ def conclude(
     """
     kept = np.where(task.valid, score, 0).astype(np.float32)
     if label is None:
-        label = np.where(task.valid & (kept.max(axis=0) > 0), task.prior.keys[kept.argmax(axis=0)], 0)
+        label = winners(task, kept)
     ranked = np.partition(kept, -2, axis=0) if len(kept) > 1 else np.vstack([kept * 0, kept])
     return NetworkMap(
         names=task.prior.names,
@@ -164,3 +164,8 @@ def conclude(
         },
         measure=measure,
     )
+
+
+def winners(task: Task, score: FloatArray) -> IntArray:
+    """Return the key of the first best score of each row; 0 where the row is not valid or no score is above 0."""
+    return np.where(task.valid & (score.max(axis=0) > 0), task.prior.keys[score.argmax(axis=0)], 0)

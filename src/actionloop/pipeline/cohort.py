@@ -11,12 +11,12 @@ from threadpoolctl import threadpool_limits
 
 from actionloop import files, signal
 from actionloop.errors import ActionloopError, InputError, PriorError
-from actionloop.files import Layout, Selection
+from actionloop.files import Layout
 from actionloop.networks.cohort import CohortSums
 from actionloop.pipeline.labels import LabelMaker
 from actionloop.pipeline.priorfiles import output_paths, require_free, sidecar, write_cohort
 from actionloop.pipeline.progress import Progress
-from actionloop.pipeline.run import Outcome
+from actionloop.pipeline.run import Outcome, selection_of
 from actionloop.pipeline.series import load_series
 from actionloop.pipeline.settings import MappingSettings
 
@@ -129,13 +129,7 @@ def _add_person(
 ) -> tuple[dict[str, Any], CohortSums]:
     """Add one person to the sums, which begin with the first one's rows; returns the person's row for the sidecar."""
     label_file = maker.file_of(label)
-    selection = Selection(
-        sessions=request.sessions,
-        tasks=request.tasks,
-        runs=request.runs,
-        acquisitions=request.acquisitions,
-        bids_filter={} if request.bids_filter is None else files.read_bids_filter(request.bids_filter),
-    )
+    selection = selection_of(request)
     person = files.find_person(
         request.derivatives, label, layout=request.layout, selection=selection, anatomy=request.anatomy
     )

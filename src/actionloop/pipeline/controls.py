@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from actionloop import files, signal
-from actionloop.arrays import device
+from actionloop.arrays import device, side_by_side
 from actionloop.brain import Parcels
 from actionloop.errors import ActionloopError
 from actionloop.networks import find_method, map_networks, parcellate_prior
@@ -107,8 +105,7 @@ def map_halves(series: Timeseries, recipe: Recipe, *, blocks: int | None = None)
         signal.usable(half)
     if find_method(recipe.mapping.method).compiled:  # its loops take all cores, and bear no company
         return Halves((one, other), (recipe.make(one), recipe.make(other)))
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=2) as pool:
-        first, second = pool.map(recipe.make, (one, other))
+    first, second = side_by_side(recipe.make, (one, other))
     return Halves((one, other), (first, second))
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from actionloop import files
 from actionloop.errors import InputError, OptionError
@@ -84,18 +81,7 @@ class LabelMaker:
             if self.prior is None or len(self.prior.grayordinates) != len(axis):
                 self.prior = choose_prior(self.prior_file, axis)
             return map_iterative(basis, self.prior, files.template_anatomy())
-        given = files.read_network_map(path)
-        label = files.align(np.asarray(given.label), given.grayordinates, axis)
-        confidence, probability = (
-            files.align(values, given.grayordinates, axis) for values in (given.confidence, given.probability)
-        )
-        return replace(
-            given,
-            label=np.asarray(label).astype(np.int64),
-            confidence=confidence,
-            probability=probability,
-            grayordinates=axis,
-        )
+        return files.align_map(files.read_network_map(path), axis)
 
 
 def _label_files(folder: Path) -> Iterator[Path]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
@@ -20,6 +20,9 @@ from actionloop.pipeline.person import STEPS, PersonJob, PersonResult, job_keys,
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.settings import Settings
 from actionloop.pipeline.steps import Steps
+
+if TYPE_CHECKING:
+    from actionloop.pipeline.cohort import CohortRequest
 
 
 @dataclass(frozen=True)
@@ -234,16 +237,21 @@ def _labels(request: PlanRequest) -> list[str]:
     return wanted or files.list_people(request.derivatives, layout=request.layout)  # type: ignore[arg-type]
 
 
-def _find(request: PlanRequest, label: str) -> PersonFiles:
-    if request.derivatives is None:
-        return _bare(request, label)
-    selection = Selection(
+def selection_of(request: PlanRequest | CohortRequest) -> Selection:
+    """Return the runs that a request chooses, by label and by filter file."""
+    return Selection(
         sessions=request.sessions,
         tasks=request.tasks,
         runs=request.runs,
         acquisitions=request.acquisitions,
         bids_filter={} if request.bids_filter is None else files.read_bids_filter(request.bids_filter),
     )
+
+
+def _find(request: PlanRequest, label: str) -> PersonFiles:
+    if request.derivatives is None:
+        return _bare(request, label)
+    selection = selection_of(request)
     return files.find_person(
         request.derivatives,
         label,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,10 +47,7 @@ def series_of(job: PersonJob, steps: Steps, key: str, progress: Progress) -> Per
 
 def spread_parcels(made: NetworkMap, parcels: Parcels, lesion: BoolArray) -> NetworkMap:
     """Give every vertex what its parcel has; the lesion is taken out."""
-    spread = expand(made, parcels, files.template_grayordinates())
-    label, confidence, probability = spread.label.copy(), spread.confidence.copy(), spread.probability.copy()
-    label[lesion], confidence[lesion], probability[:, lesion] = 0, 0, 0
-    return replace(spread, label=label, confidence=confidence, probability=probability)
+    return expand(made, parcels, files.template_grayordinates()).without(lesion)
 
 
 def _voxel_arrays(axis: Grayordinates) -> Arrays:
@@ -109,14 +105,7 @@ def map_of(loaded: PersonSeries | None, recipe: Recipe | None, steps: Steps, key
 
 def given_map(path: Path, lesion: BoolArray) -> NetworkMap:
     """Take somebody's finished map, on the cortical rows; the lesion is taken out of it."""
-    given = files.read_network_map(path)
-    axis = files.template_grayordinates()
-    label = np.asarray(files.align(np.asarray(given.label), given.grayordinates, axis)).astype(np.int64)
-    confidence, probability = (
-        files.align(np.asarray(values), given.grayordinates, axis) for values in (given.confidence, given.probability)
-    )
-    label[lesion], confidence[lesion], probability[:, lesion] = 0, 0, 0
-    return replace(given, label=label, confidence=confidence, probability=probability, grayordinates=axis)
+    return files.align_map(files.read_network_map(path), files.template_grayordinates()).without(lesion)
 
 
 def controls_of(

@@ -9,7 +9,7 @@ import numpy as np
 
 from actionloop import facts
 from actionloop.errors import SignalError
-from actionloop.types import BoolArray, FloatArray, Grayordinates, Timeseries
+from actionloop.types import BoolArray, FloatArray, Timeseries
 
 _COLUMNS = 1024
 """Rows of the map worked on at a time in double precision; so many stay in the processor's cache."""
@@ -129,7 +129,7 @@ def concatenate(runs: Sequence[Timeseries]) -> Timeseries:
     first = runs[0]
     for number, run in enumerate(runs, 1):
         pair = f"{first.source or 'run 1'}, {run.source or f'run {number}'}"
-        if not _same_axis(first.grayordinates, run.grayordinates):
+        if not first.grayordinates.same_rows(run.grayordinates):
             raise SignalError(
                 f"runs cover different grayordinates ({len(first.grayordinates)} and {len(run.grayordinates)} rows)",
                 where=pair,
@@ -155,14 +155,6 @@ def concatenate(runs: Sequence[Timeseries]) -> Timeseries:
         source=", ".join(run.source for run in runs if run.source),
         steps=(*dict.fromkeys(step for run in runs for step in run.steps), f"{len(runs)} runs joined"),
     )
-
-
-def _same_axis(one: Grayordinates, other: Grayordinates) -> bool:
-    if not one.same_cortex(other) or len(one) != len(other):
-        return False
-    if one.voxels is None or other.voxels is None:
-        return one.voxels is other.voxels
-    return np.array_equal(one.voxels.ijk, other.voxels.ijk) and np.allclose(one.voxels.affine, other.voxels.affine)
 
 
 def _standardised(series: Timeseries) -> bool:
