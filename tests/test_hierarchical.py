@@ -12,11 +12,21 @@ from scipy.special import gammaln, iv, ive, logsumexp
 from actionloop.arrays import device
 from actionloop.errors import GeometryError, OptionError, PriorError, SignalError
 from actionloop.networks import expectation, profiles, training, vonmises
-from actionloop.networks.group import GroupParameters, prior_parameters
+from actionloop.networks.group import keep_seeds, prior_parameters
 from actionloop.networks.hierarchical import HierarchicalSettings, map_hierarchical, mesh_neighbours
 from actionloop.networks.training import train_hierarchical
 from actionloop.signal import compress
-from actionloop.types import HEMISPHERES, Anatomy, Basis, Grayordinates, Prior, Surface, Timeseries, Voxels
+from actionloop.types import (
+    HEMISPHERES,
+    Anatomy,
+    Basis,
+    Grayordinates,
+    GroupParameters,
+    Prior,
+    Surface,
+    Timeseries,
+    Voxels,
+)
 
 NAMES = ("default", "visual", "SCAN", "AMN")
 K = len(NAMES)
@@ -523,6 +533,9 @@ def test_training_learns_what_maps_better_than_the_prior_alone(anatomy) -> None:
     made = map_hierarchical(sessions[0], prior, anatomy, settings=EVERY, sessions=sessions, group=group)
     assert made.settings["group"] == "4 people"
     assert right(made, label) > 0.96
+    own = map_hierarchical(sessions[0], replace(prior, group=group), anatomy, settings=EVERY, sessions=sessions)
+    np.testing.assert_array_equal(own.probability, made.probability)
+    assert own.settings["group"] == "4 people"
     again = train_hierarchical(people, prior, anatomy, settings=EVERY, rounds=2)
     assert ((again.mu * truth).sum(axis=1) > (before * truth).sum(axis=1)).all()
 
@@ -535,6 +548,9 @@ def test_a_group_stands_in_for_templates() -> None:
     made = map_hierarchical(sessions[0], bare, None, settings=EVERY, sessions=sessions, group=group)
     same = map_hierarchical(sessions[0], prior, None, settings=EVERY, sessions=sessions)
     np.testing.assert_array_equal(made.probability, same.probability)
+    kept = map_hierarchical(sessions[0], replace(bare, group=group), None, settings=EVERY, sessions=sessions)
+    np.testing.assert_array_equal(kept.probability, made.probability)
+    assert made.settings["group"] == kept.settings["group"] == "templates of the prior", "nobody was trained on"
     fixed = replace(EVERY, refit_kappa=False)
     held = map_hierarchical(sessions[0], bare, None, settings=fixed, sessions=sessions, group=group)
     np.testing.assert_allclose(held.settings["kappa"], group.kappa)
@@ -560,6 +576,19 @@ def test_training_holds_one_person_at_a_time() -> None:
     assert len(most) == 3 and max(most) <= 2, "the loop variable may hold the last person while the next is made"
 
 
+def test_who_cannot_be_trained_on_can_be_left_out() -> None:
+    prior, options = make_prior(), replace(EVERY, n_seeds=50, max_rounds=2)
+    people = [two_sessions(own_label(p), seed=p, frames=60) for p in range(3)]
+    alone = train_hierarchical(people, prior, settings=options)
+    errors: list[Exception] = []
+    mixed = [people[0], people[1][:1], people[1], people[2]]
+    group = train_hierarchical(mixed, prior, settings=options, refused=errors.append)
+    assert group.n_people == 3 and len(errors) == 1 and "two sessions" in str(errors[0])
+    np.testing.assert_array_equal(group.mu, alone.mu)
+    with pytest.raises(SignalError, match="at least 2 people, found 1"):
+        train_hierarchical(mixed[:2], prior, settings=options, refused=errors.append)
+
+
 def test_impossible_training_is_refused() -> None:
     prior = make_prior()
     pair = two_sessions(own_label(), frames=60)
@@ -578,7 +607,7 @@ def test_seeds_that_a_person_lacks_are_left_out() -> None:
     valid = np.ones(len(AXIS), dtype=bool)
     lost = profiles.find_rows(AXIS, group.seeds)[:30]
     valid[lost] = False
-    own, rows = group.on(AXIS, valid)
+    own, rows = keep_seeds(group, AXIS, valid)
     assert len(rows) == 70 and not np.isin(rows, lost).any()
     np.testing.assert_allclose(own.mu.sum(axis=1), 0, atol=1e-9)
     np.testing.assert_allclose(np.linalg.norm(own.mu, axis=1), 1)
@@ -586,7 +615,7 @@ def test_seeds_that_a_person_lacks_are_left_out() -> None:
     np.testing.assert_allclose(vonmises.mean_resultant(own.kappa, own.n_dimensions), before, atol=2e-3)
     valid[profiles.find_rows(AXIS, group.seeds)[:60]] = False
     with pytest.raises(PriorError, match="seeds"):
-        group.on(AXIS, valid)
+        keep_seeds(group, AXIS, valid)
 
 
 def test_bad_input_is_named(anatomy) -> None:

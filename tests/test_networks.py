@@ -74,21 +74,6 @@ def test_prior_fingerprints_are_parcel_means_without_the_parcel_itself(prior, te
     assert prior.fingerprint[network, row] == pytest.approx((weights @ fc[:, 56]) / weights.sum(), abs=1e-4)
 
 
-def test_profiles_equal_naive_correlation():
-    rng = np.random.default_rng(1)
-    data = rng.standard_normal((80, 30)).astype(np.float32)
-    data = (data - data.mean(0)) / data.std(0)
-    weight = rng.random((4, 30))
-    valid = np.ones(30, dtype=bool)
-    valid[7] = False
-    profile = iterative._profiles(arrays.device(), data / np.sqrt(np.float32(80)), weight, valid)
-    for network in range(4):
-        mean = (data * weight[network]).sum(axis=1)
-        for row in range(30):
-            naive = 0 if row == 7 else np.arctanh(np.corrcoef(mean, data[:, row])[0, 1])
-            assert profile[network, row] == pytest.approx(naive, abs=1e-5)
-
-
 def test_discriminant_equals_scikit_learn():
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
@@ -96,10 +81,43 @@ def test_discriminant_equals_scikit_learn():
     group = np.repeat(np.arange(3), 200)
     values = rng.standard_normal((600, 4)) @ rng.standard_normal((4, 4)) + 0.8 * rng.standard_normal((3, 4))[group]
     hard = (group == np.arange(3)[:, None]).astype(float)
-    score = iterative._discriminate(values.T, hard, np.ones(600, dtype=bool), 0.0)
+    rows = iterative.Rows(values.T.astype(np.float32), np.ones(600, dtype=bool), arrays.device())
+    score = rows.discriminate(hard, hard, 1e-12)
     reference = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(3, 1 / 3)).fit(values, group)
     expected = reference.predict_log_proba(values).T
-    np.testing.assert_allclose(score - score[0], expected - expected[0], atol=1e-8)
+    np.testing.assert_allclose(score - score[0], expected - expected[0], atol=1e-4)
+
+
+def test_only_shaping_rows_shape_and_shrinkage_goes_to_a_multiple_of_the_identity():
+    rng = np.random.default_rng(4)
+    values = rng.standard_normal((5, 90)).astype(np.float32)
+    shaping = np.arange(90) < 60
+    hard = (np.arange(90) % 3 == np.arange(3)[:, None]) * shaping.astype(float)
+    score = iterative.Rows(values, shaping, arrays.device()).discriminate(hard, hard, 0.4)
+    some = values[:, :60].astype(np.float64)
+    means = np.stack([some[:, np.arange(60) % 3 == k].mean(axis=1) for k in range(3)])
+    away = some - means[np.arange(60) % 3].T
+    within = away @ away.T / 60
+    within = 0.6 * within + 0.4 * np.trace(within) / 5 * np.eye(5)
+    for row in (0, 61, 89):
+        for k in range(3):
+            gap = values[:, row] - means[k]
+            other = values[:, row] - means[0]
+            expected = -0.5 * (gap @ np.linalg.solve(within, gap) - other @ np.linalg.solve(within, other))
+            assert score[k, row] - score[0, row] == pytest.approx(expected, abs=1e-4)
+
+
+def test_principal_axes_keep_what_varies_most_on_the_cortex(prior, template):
+    """With as many axes as there are dimensions nothing changes; a planted rank-3 series needs three."""
+    axis = prior.grayordinates
+    rng = np.random.default_rng(5)
+    planted = (rng.standard_normal((60, 3)) @ rng.standard_normal((3, len(axis)))).astype(np.float32)
+    basis = signal.compress(Timeseries(planted, axis, 2.0))
+    task = iterative.prepare(basis, prior)
+    settings = networks.IterativeSettings(max_dimensions=2)
+    cut = iterative._pooled(task, task.valid, None, settings, arrays.device())
+    value = np.linalg.svd(basis.data.astype(np.float64), compute_uv=False)
+    np.testing.assert_allclose(np.linalg.svd(cut.astype(np.float64), compute_uv=False), value[:2], rtol=1e-4)
 
 
 def test_mapping_recovers_a_person_who_differs_from_the_prior(prior, template):

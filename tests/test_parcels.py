@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from actionloop import files, signal
 from actionloop.brain.parcels import label_parcels, make_parcels
 from actionloop.errors import ActionloopError, GeometryError, InputError, PriorError, ResourceError, SignalError
+from actionloop.networks.group import prior_parameters
 from actionloop.networks.iterative import map_iterative
 from actionloop.networks.parcels import Parcels, expand, parcellate, parcellate_prior
 from actionloop.types import HEMISPHERES, Grayordinates, Hemisphere, NetworkMap, Prior, Surface, Timeseries, Voxels
@@ -182,6 +183,9 @@ def test_prior_of_parcels_against_a_loop(voxels: Voxels | None) -> None:
         known = [prior.fingerprint[:, row] for row in rows if prior.fingerprint[:, row].any()]
         np.testing.assert_allclose(made.fingerprint[:, parcel], np.mean(known, axis=0), atol=1e-6)
     assert parcellate_prior(replace(prior, fingerprint=None), parcels).fingerprint is None
+    # a vertex that stands for a parcel may be a seed, but its profile is not the parcel's
+    trained = replace(prior, group=prior_parameters(prior, n_seeds=20))
+    assert parcellate_prior(trained, parcels).group is None
 
 
 def test_prior_of_parcels_that_know_nothing() -> None:

@@ -13,8 +13,8 @@ import pytest
 import scipy.io
 
 from actionloop import files
-from actionloop.errors import ActionloopError, InputError, PriorError, ResourceError
-from actionloop.types import Grayordinates, Prior, Voxels
+from actionloop.errors import ActionloopError, GeometryError, InputError, PriorError, ResourceError
+from actionloop.types import Grayordinates, GroupParameters, Prior, Voxels
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[2] / "shared" / "data"))
 real_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no test data at {DATA}; set ACTIONLOOP_DATA")
@@ -52,6 +52,16 @@ def a_prior(**more: Any) -> Prior:
         terms="ours",
     )
     return replace(made, **more)
+
+
+def a_group(names: tuple[str, ...] = ("SCAN", "AMN", "visual cortex"), **more: Any) -> GroupParameters:
+    rng = np.random.default_rng(5)
+    mu = rng.standard_normal((len(names), 4))
+    mu -= mu.mean(axis=1, keepdims=True)
+    mu /= np.linalg.norm(mu, axis=1, keepdims=True)
+    epsilon, sigma, kappa = rng.uniform(1, 900, (3, len(names)))
+    seeds = np.array([[0, 3], [0, 400], [1, 7], [1, 32_491]])
+    return replace(GroupParameters(names, mu, epsilon, sigma, kappa, seeds, 12, "trained on 12 people"), **more)
 
 
 # ---- probabilities must be whole
@@ -154,6 +164,38 @@ def test_archive_round_trip(tmp_path: Path) -> None:
     assert files.read_prior(path).grayordinates.voxels is None
 
 
+def test_archive_keeps_group_parameters(tmp_path: Path) -> None:
+    path, group = tmp_path / "p.npz", a_group()
+    files.write_prior(path, a_prior(group=group), people=np.array(12))
+    prior, extras = files.read_archive(path)
+    assert set(extras) == {"people"}
+    read = prior.group
+    assert read is not None and read.names == group.names and read.n_people == 12
+    for name in ("mu", "epsilon", "sigma", "kappa", "seeds"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(group, name))
+    assert read.source == f"{path} (trained on 12 people)"
+    # they go by the names that the prior gets
+    renamed = files.read_prior(path, names={9: "visual", 3: "SMf"})
+    assert renamed.group is not None and renamed.group.names == renamed.names == ("SCAN", "visual", "mouth")
+    files.write_prior(path, a_prior())
+    assert files.read_prior(path).group is None
+    with pytest.raises(PriorError, match="prior's own: group_mu"):
+        files.write_prior(path, a_prior(), group_mu=group.mu)
+
+
+def test_group_parameters_go_with_vertices() -> None:
+    prior = a_prior(group=a_group())
+    fewer = Grayordinates(AXIS.left[1:], AXIS.right, voxels=VOXELS)
+    aligned = files.align_prior(prior, fewer)
+    assert aligned.group is prior.group and aligned.terms == prior.terms and aligned.source == prior.source
+    with pytest.raises(GeometryError, match="vertices cannot be carried"):
+        files.align_prior(prior, Grayordinates(np.arange(3), np.arange(3), 40_000))
+    with pytest.raises(PriorError, match="beyond the 500 vertices"):
+        a_prior(group=a_group(), grayordinates=Grayordinates(AXIS.left, np.array([0, 7, 400]), 500, VOXELS))
+    with pytest.raises(PriorError, match="group parameters are of a, b, c, the prior of SCAN, AMN"):
+        replace(prior, group=a_group(("a", "b", "c")))
+
+
 def test_archive_states_what_is_unassigned(tmp_path: Path) -> None:
     path, four = tmp_path / "p.npz", shares(4)
     files.write_prior(path, a_prior(probability=four[:3]), unassigned=four[3])
@@ -200,6 +242,39 @@ def test_bad_archives(
 ) -> None:
     path = tmp_path / "p.npz"
     files.write_prior(path, a_prior())
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    change(arrays)
+    np.savez(path, **arrays)
+    with pytest.raises(error, match=words) as caught:
+        files.read_prior(path)
+    assert caught.value.where is not None and caught.value.where.startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (without("group_mu"), PriorError, "has group parameters but lacks group_mu"),
+        (without("group_people"), PriorError, "has group parameters but lacks group_people"),
+        (with_value("group_mu", np.ones((3, 3))), PriorError, "expected mean profiles of shape"),
+        (with_value("group_mu", np.ones((3, 4))), PriorError, "sum to 0 and have length 1"),
+        (with_value("group_mu", np.full((3, 4), np.nan)), PriorError, "mean profiles hold NaN"),
+        (with_value("group_mu", np.full((3, 4), "x")), InputError, "not a readable NumPy"),
+        (with_value("group_sigma", np.ones(2)), PriorError, "expected sigma above 0 for each of 3"),
+        (with_value("group_kappa", np.array([1.0, 0, 2])), PriorError, "expected kappa above 0"),
+        (with_value("group_epsilon", np.array([1.0, np.inf, 2])), PriorError, "expected epsilon above 0"),
+        (with_value("group_seeds", np.arange(4)), PriorError, "group_seeds of shape"),
+        (with_value("group_seeds", [[0, 3], [0, 3], [1, 7], [1, 9]]), PriorError, "distinct seeds"),
+        (with_value("group_seeds", [[2, 3], [0, 3], [1, 7], [1, 9]]), PriorError, "distinct seeds"),
+        (with_value("group_seeds", [[0, 3], [0, 4], [1, 7], [1, 32_492]]), PriorError, "beyond the 32492"),
+        (with_value("group_people", [1, 2]), PriorError, "group_people of shape"),
+    ],
+)
+def test_bad_group_parameters(
+    tmp_path: Path, change: Callable[[dict[str, np.ndarray]], None], error: type[ActionloopError], words: str
+) -> None:
+    path = tmp_path / "p.npz"
+    files.write_prior(path, a_prior(group=a_group()))
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
     change(arrays)

@@ -24,6 +24,7 @@ IntArray = NDArray[np.integer[Any]]
 BoolArray = NDArray[np.bool_]
 
 FSLR32K_VERTICES = 32_492
+_SLACK = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -371,6 +372,71 @@ class Anatomy:
 
 
 @dataclass(frozen=True, eq=False)
+class GroupParameters:
+    """What a group of people says of the networks' connectivity profiles, for the hierarchical model.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Networks.
+    mu : (network, seed) float ndarray
+        Mean profile of each network: sums to 0, length 1.
+    epsilon : (network,) float ndarray
+        Concentration of people's mean profiles around `mu` (inter-subject).
+    sigma : (network,) float ndarray
+        Concentration of sessions' mean profiles around the person's (intra-subject).
+    kappa : (network,) float ndarray
+        Concentration of rows' profiles around their network's in a session.
+    seeds : (seed, 2) int ndarray
+        Cortical rows as (hemisphere, vertex); hemisphere 0 left, 1 right.
+    n_people : int
+        How many people were trained on; 0 where the parameters come from a prior alone.
+    source : str
+
+    Raises
+    ------
+    PriorError
+        Shapes that do not fit, values that are not finite, mean profiles that are no directions, concentrations not
+        above 0, or seeds that are none.
+    """
+
+    names: tuple[str, ...]
+    mu: FloatArray
+    epsilon: FloatArray
+    sigma: FloatArray
+    kappa: FloatArray
+    seeds: IntArray
+    n_people: int = 0
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        where = self.source or None
+        if self.mu.shape != (len(self.names), len(self.seeds)) or self.seeds.shape[1:] != (2,):
+            raise PriorError(
+                f"expected mean profiles of shape ({len(self.names)}, {len(self.seeds)}) with seeds as (hemisphere, "
+                f"vertex), found {self.mu.shape} and {self.seeds.shape}",
+                where=where,
+            )
+        for name, values in (("epsilon", self.epsilon), ("sigma", self.sigma), ("kappa", self.kappa)):
+            if values.shape != (len(self.names),) or not (np.isfinite(values) & (values > 0)).all():
+                raise PriorError(f"expected {name} above 0 for each of {len(self.names)} networks", where=where)
+        if not np.isfinite(self.mu).all():
+            raise PriorError("mean profiles hold NaN or infinite values", where=where)
+        off = np.abs(np.concatenate([self.mu.sum(axis=1), np.linalg.norm(self.mu, axis=1) - 1]))
+        if (off > _SLACK).any():
+            raise PriorError("expected mean profiles that sum to 0 and have length 1 over the seeds", where=where)
+        sides, vertices = self.seeds[:, 0], self.seeds[:, 1]
+        distinct = len(np.unique(self.seeds, axis=0)) == len(self.seeds)
+        if not (distinct and np.isin(sides, (0, 1)).all() and (vertices >= 0).all()):
+            raise PriorError("expected distinct seeds as (hemisphere 0 or 1, vertex)", where=where)
+
+    @property
+    def n_dimensions(self) -> int:
+        """Dimensions of the space of profiles, which sum to 0 over the seeds."""
+        return len(self.seeds) - 1
+
+
+@dataclass(frozen=True, eq=False)
 class Prior:
     """What is known of the networks before this person was scanned.
 
@@ -389,6 +455,14 @@ class Prior:
         Connectivity of each network with each grayordinate (Pearson r), where known.
     source, terms : str
         Where it came from and under which terms.
+    group : GroupParameters or None
+        Of the same networks, on the same mesh; where people were trained on.
+
+    Raises
+    ------
+    PriorError
+        Shapes that do not fit, values that are no probabilities, networks without a row, or group parameters of other
+        networks or another mesh.
     """
 
     names: tuple[str, ...]
@@ -399,6 +473,7 @@ class Prior:
     fingerprint: FloatArray | None = None
     source: str = ""
     terms: str = ""
+    group: GroupParameters | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.names), len(self.grayordinates))
@@ -420,6 +495,16 @@ class Prior:
         empty = [n for n, p in zip(self.names, self.probability, strict=True) if not p.any()]
         if empty:
             raise PriorError(f"networks without any grayordinate in the prior: {', '.join(empty)}", where=where)
+        if self.group is not None and self.group.names != self.names:
+            raise PriorError(
+                f"the group parameters are of {', '.join(self.group.names)}, the prior of {', '.join(self.names)}",
+                where=where,
+            )
+        if self.group is not None and self.group.seeds[:, 1].max() >= self.grayordinates.n_vertices:
+            raise PriorError(
+                f"the group parameters have seeds beyond the {self.grayordinates.n_vertices} vertices of a hemisphere",
+                where=where,
+            )
 
     def index(self, name: str) -> int:
         """Position of a network on the network axis."""

@@ -33,6 +33,8 @@ class Making:
         Repetition time in seconds, where the files do not state it or state it wrongly.
     subcortex
         Keep subcortex and cerebellum too (91k CIFTI series).
+    train_hierarchical
+        Train 'plan --method hierarchical' on these people too, who are read a second time.
     overwrite
         Replace files that are there.
     stop_on_first_crash
@@ -43,6 +45,7 @@ class Making:
     prior: Path | None = None
     tr: float | None = None
     subcortex: Flag = False
+    train_hierarchical: Flag = False
     overwrite: Flag = False
     stop_on_first_crash: Flag = False
 
@@ -82,6 +85,7 @@ def build(
         **who.choice(),
         tr_s=making.tr,
         subcortex=making.subcortex,
+        train_hierarchical=making.train_hierarchical,
         overwrite=making.overwrite,
         stop_on_first_crash=making.stop_on_first_crash,
     )

@@ -5,7 +5,7 @@ from actionloop.files.archive import read_archive, write_prior
 from actionloop.files.bare import bare_geometry, bare_person
 from actionloop.files.cifti import LabelMap, ScalarMaps, read_axis, read_cifti_scalar, read_cifti_series, read_label_map
 from actionloop.files.confounds import MOTION_NAMES, Confounds, motion_parameters, read_confounds, require_frames
-from actionloop.files.layouts import detect_layout, find_person, list_people
+from actionloop.files.layouts import detect_layout, find_person, is_phantom, list_people
 from actionloop.files.masks import keep_frames, read_outliers
 from actionloop.files.names import network_colour, network_name
 from actionloop.files.opening import side_in_name
@@ -83,6 +83,7 @@ __all__ = [
     "fsaverage_pial",
     "fsaverage_sphere",
     "header_sha256",
+    "is_phantom",
     "keep_frames",
     "list_people",
     "manifest",

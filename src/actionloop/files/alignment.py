@@ -67,6 +67,8 @@ def align_map(network_map: NetworkMap, grayordinates: Grayordinates) -> NetworkM
 def align_prior(prior: Prior, grayordinates: Grayordinates) -> Prior:
     """Carry a prior to another axis; rows it does not know get probability and fingerprint 0.
 
+    Group parameters stay as they are: their seeds are vertices of the mesh, which both axes share.
+
     Raises
     ------
     PriorError
@@ -76,9 +78,7 @@ def align_prior(prior: Prior, grayordinates: Grayordinates) -> Prior:
     """
     fingerprint = None if prior.fingerprint is None else align(prior.fingerprint, prior.grayordinates, grayordinates)
     probability = align(prior.probability, prior.grayordinates, grayordinates)
-    return Prior(
-        prior.names, prior.keys, prior.colours, probability, grayordinates, fingerprint, prior.source, prior.terms
-    )
+    return replace(prior, probability=probability, grayordinates=grayordinates, fingerprint=fingerprint)
 
 
 def _row_of_each(source: Grayordinates, target: Grayordinates) -> tuple[IntArray, BoolArray]:

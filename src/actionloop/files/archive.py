@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 from actionloop.errors import GeometryError, PriorError
 from actionloop.files.opening import check_file, reading
 from actionloop.files.writing import atomic_path
-from actionloop.types import FloatArray, Grayordinates, IntArray, Prior, Voxels
+from actionloop.types import FloatArray, Grayordinates, GroupParameters, IntArray, Prior, Voxels
 
 VERSION = 1
 _ROWS = ("left", "right", "n_vertices")
 _VOXELS = ("voxel_ijk", "voxel_structure", "voxel_affine", "voxel_shape")
 _TEXT = ("source", "terms")
 _ARRAYS = ("names", "keys", "colours", "probability")
-_OWN = frozenset(("version", "fingerprint", *_ROWS, *_VOXELS, *_TEXT, *_ARRAYS))
+_GROUP = ("group_mu", "group_epsilon", "group_sigma", "group_kappa", "group_seeds", "group_people", "group_source")
+_OWN = frozenset(("version", "fingerprint", *_ROWS, *_VOXELS, *_TEXT, *_ARRAYS, *_GROUP))
 _SLACK = 0.01
 
 
 def write_prior(path: str | Path, prior: Prior, **extras: NDArray[Any]) -> None:
-    """Write a prior with its axis, and arrays that go with it.
+    """Write a prior with its axis and its group parameters, and arrays that go with it.
 
     Parameters
     ----------
@@ -64,6 +65,10 @@ def write_prior(path: str | Path, prior: Prior, **extras: NDArray[Any]) -> None:
             "voxel_affine": axis.voxels.affine,
             "voxel_shape": np.array(axis.voxels.shape),
         }
+    if prior.group is not None:
+        group = prior.group
+        held = (group.mu, group.epsilon, group.sigma, group.kappa, group.seeds, group.n_people, group.source)
+        arrays |= {name: np.asarray(value) for name, value in zip(_GROUP, held, strict=True)}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays, **extras)  # type: ignore[arg-type]
 
@@ -84,7 +89,7 @@ def read_archive(path: str | Path) -> tuple[Prior, dict[str, NDArray[Any]]]:
     Returns
     -------
     Prior
-        Its `source` begins with the path.
+        Its `source` begins with the path, and so does that of its group parameters.
     dict of str to ndarray
         The arrays that go with it.
 
@@ -93,7 +98,8 @@ def read_archive(path: str | Path) -> tuple[Prior, dict[str, NDArray[Any]]]:
     InputError
         Missing, damaged, or no .npz file.
     PriorError
-        An array is missing or does not fit, or probabilities that do not sum to 0 or 1.
+        An array is missing or does not fit, or probabilities that do not sum to 0 or 1, or group parameters that are
+        none.
     """
     path = check_file(path)
     with reading(path, "NumPy (.npz)"):
@@ -115,8 +121,9 @@ def _made(arrays: dict[str, NDArray[Any]], path: Path) -> Prior:
     total = arrays["probability"].sum(axis=0, dtype=np.float64)
     require_whole(total + arrays.get("unassigned", np.zeros(n_rows)), path)
     stated = str(arrays["source"]) if "source" in arrays else ""
+    names = tuple(str(name) for name in arrays["names"])
     return Prior(
-        names=tuple(str(name) for name in arrays["names"]),
+        names=names,
         keys=arrays["keys"].astype(np.int64),
         colours=arrays["colours"].astype(np.float64),
         probability=arrays["probability"].astype(np.float32),
@@ -124,6 +131,26 @@ def _made(arrays: dict[str, NDArray[Any]], path: Path) -> Prior:
         fingerprint=arrays["fingerprint"].astype(np.float32) if "fingerprint" in arrays else None,
         source=f"{path} ({stated})" if stated else str(path),
         terms=str(arrays["terms"]) if "terms" in arrays else "",
+        group=_group(arrays, names, path),
+    )
+
+
+def _group(arrays: dict[str, NDArray[Any]], names: tuple[str, ...], path: Path) -> GroupParameters | None:
+    lacking = [name for name in _GROUP if name not in arrays]
+    if len(lacking) == len(_GROUP):
+        return None
+    if lacking:
+        raise PriorError(f"the file has group parameters but lacks {', '.join(lacking)}", where=path)
+    _require_shapes(arrays, {"group_seeds": (len(arrays["group_seeds"]), 2), "group_people": ()}, path)
+    return GroupParameters(
+        names=names,
+        mu=arrays["group_mu"].astype(np.float64),
+        epsilon=arrays["group_epsilon"].astype(np.float64),
+        sigma=arrays["group_sigma"].astype(np.float64),
+        kappa=arrays["group_kappa"].astype(np.float64),
+        seeds=arrays["group_seeds"].astype(np.int64),
+        n_people=int(arrays["group_people"]),
+        source=f"{path} ({arrays['group_source']})",
     )
 
 

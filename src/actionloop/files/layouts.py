@@ -29,6 +29,7 @@ from actionloop.files.xcpd import DESCRIPTIONS, find_xcpd
 # XCP-D also names the pipeline it worked on, so it is looked for first.
 _PIPELINES: tuple[tuple[str, Layout], ...] = (("xcp", "xcpd"), ("fmriprep", "fmriprep"), ("nibabies", "fmriprep"))
 _LOOKED_AT = 10
+_PHANTOM = "actionloop phantom"
 
 
 def detect_layout(derivatives: str | Path) -> Layout:
@@ -65,6 +66,12 @@ def detect_layout(derivatives: str | Path) -> Layout:
     if shape is None:
         raise _unknown(root)
     return shape
+
+
+def is_phantom(derivatives: str | Path) -> bool:
+    """Tell whether a data set's dataset_description.json says that `actionloop phantom` made its people."""
+    description = _folder(derivatives) / "dataset_description.json"
+    return description.is_file() and _PHANTOM in _generators(read_json(description))
 
 
 def _generators(description: dict[str, Any]) -> Iterable[str]:

@@ -153,7 +153,8 @@ def _read(path: Path, names: Names | None, *, whole: bool) -> Prior:
 
 def _renamed(prior: Prior, names: Names | None, path: Path) -> Prior:
     chosen = _chosen_names(list(prior.names), [int(key) for key in prior.keys], names, path)
-    return replace(prior, names=tuple(network_name(name) or name for name in chosen))
+    ours = tuple(network_name(name) or name for name in chosen)
+    return replace(prior, names=ours, group=None if prior.group is None else replace(prior.group, names=ours))
 
 
 def _is_scalar(path: Path) -> bool:

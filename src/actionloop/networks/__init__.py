@@ -14,6 +14,7 @@ from actionloop.networks.parcels import expand, parcellate, parcellate_prior
 from actionloop.networks.pieces import clean_pieces, describe_piece, network_pieces
 from actionloop.networks.prior import PriorIngredients, default_prior
 from actionloop.networks.ridge import RidgeSettings, map_ridge
+from actionloop.networks.training import train_hierarchical
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -47,4 +48,5 @@ __all__ = [
     "parcellate",
     "parcellate_prior",
     "scan_nodes",
+    "train_hierarchical",
 ]

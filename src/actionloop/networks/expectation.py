@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from actionloop.networks.group import GroupParameters
 from actionloop.networks.profiles import Profiles, as_directions
 from actionloop.networks.vonmises import concentration, log_normaliser
-from actionloop.types import BoolArray, FloatArray
+from actionloop.types import BoolArray, FloatArray, GroupParameters
 
 _SWEEPS = 100
 _SETTLED = 1e-4  # mean change of q in a sweep, and relative change of κ in a step, that ends them

@@ -14,7 +14,7 @@ from actionloop.arrays import Device
 from actionloop.brain import adjacency
 from actionloop.errors import GeometryError, OptionError, PriorError, SignalError
 from actionloop.networks.expectation import Fit, fit_person, log_likelihood, softmax
-from actionloop.networks.group import GroupParameters, prior_parameters
+from actionloop.networks.group import keep_seeds, prior_parameters
 from actionloop.networks.profiles import seed_profiles
 from actionloop.networks.task import Task, conclude, prepare
 from actionloop.types import (
@@ -24,6 +24,7 @@ from actionloop.types import (
     BoolArray,
     FloatArray,
     Grayordinates,
+    GroupParameters,
     IntArray,
     NetworkMap,
     Prior,
@@ -108,7 +109,7 @@ def map_hierarchical(
     basis : Basis
         The whole run.
     prior : Prior
-        On the same rows; the spatial prior θ, and with templates the means where no group is given.
+        On the same rows; the spatial prior θ, and the group parameters, or templates to derive them from.
     anatomy : Anatomy or None
         Whose mesh tells neighbours; None for no smoothness.
     settings : HierarchicalSettings, optional
@@ -117,7 +118,7 @@ def map_hierarchical(
     sessions : sequence of Basis, optional
         Sessions or halves, on the rows of `basis`.
     group : GroupParameters, optional
-        From `train_hierarchical`; derived from the prior's templates by default.
+        From `train_hierarchical`; by default those of the prior, else derived from its templates.
 
     Returns
     -------
@@ -139,8 +140,7 @@ def map_hierarchical(
     settings = settings or HierarchicalSettings()
     runs = tuple(sessions) if sessions is not None else (basis,)
     task = common_rows(prepare(basis, prior, exclude), runs)
-    given = group is not None
-    group = group or prior_parameters(prior, n_seeds=settings.n_seeds, usable=task.valid)
+    group = group or prior.group or prior_parameters(prior, n_seeds=settings.n_seeds, usable=task.valid)
     fit, own, seeds = fit_cortex(task, runs, group, anatomy, settings=settings, device=device)
     n_cortex = task.basis.grayordinates.n_cortex
     score = np.zeros(prior.probability.shape)
@@ -156,7 +156,7 @@ def map_hierarchical(
         "rounds": len(fit.objective),
         "kappa": [float(k) for k in fit.kappa],
         "seeds": own.n_dimensions + 1,
-        "group": f"{group.n_people} people" if given else "templates of the prior",
+        "group": f"{group.n_people} people" if group.n_people else "templates of the prior",
     }
     return conclude(task, score, method="hierarchical", measure="probability", settings=recorded)
 
@@ -226,7 +226,7 @@ def fit_cortex(
             fix="train the group parameters with the prior that maps",
         )
     axis = task.basis.grayordinates
-    own, seeds = group.on(axis, task.valid)
+    own, seeds = keep_seeds(group, axis, task.valid)
     rows = np.flatnonzero(task.valid[: axis.n_cortex])
     fit = fit_person(
         [seed_profiles(s, rows=rows, seeds=seeds, share=settings.profile_share, device=device) for s in sessions],

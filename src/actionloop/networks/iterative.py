@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,13 +31,15 @@ class IterativeSettings:
     prior_weight, evidence_weight : float
         Exponents of the spatial prior and of the likelihood, above 0 (prior_weight may be 0).
     pool_fwhm_mm : float
-        Width over which evidence is pooled along the surface.
+        Width over which series are pooled along the surface.
     core_probability : float
         Vertices above this probability shape a network's series.
     prior_floor : float
         Smallest prior probability.
     shrinkage : float
-        Share of a multiple of the identity in the profile covariance.
+        Share of a multiple of the identity in the covariance within networks.
+    max_dimensions : int
+        Principal axes of the series that are looked at.
     max_iterations : int
     tolerance : float
         Share of vertices whose network changes, below which the iteration stops.
@@ -50,6 +53,7 @@ class IterativeSettings:
     core_probability: float = _DEFAULTS["core_probability"]
     prior_floor: float = _DEFAULTS["prior_floor"]
     shrinkage: float = _DEFAULTS["shrinkage"]
+    max_dimensions: int = _DEFAULTS["max_dimensions"]
     max_iterations: int = _DEFAULTS["max_iterations"]
     tolerance: float = _DEFAULTS["tolerance"]
     min_piece_mm2: float = facts.load("mapping")["cleaning"]["min_piece_mm2"]
@@ -59,8 +63,10 @@ class IterativeSettings:
             raise OptionError("mapping weights must be positive")
         if not 0 <= self.core_probability < 1 or not 0 < self.prior_floor < 0.1:
             raise OptionError("core_probability must lie in [0, 1) and prior_floor in (0, 0.1)")
-        if self.max_iterations < 1:
-            raise OptionError("the mapping needs at least one iteration")
+        if not 0 < self.shrinkage <= 1:
+            raise OptionError("the shrinkage must lie above 0 and not above 1")
+        if self.max_iterations < 1 or self.max_dimensions < 1:
+            raise OptionError("the mapping needs at least one iteration and one dimension")
 
 
 def map_iterative(
@@ -75,13 +81,14 @@ def map_iterative(
     """Map one person's networks, iteratively from the spatial prior.
 
     Each round: the series of a network is the weighted mean over its confident members (in the first round: over the
-    prior); every row gets a profile, its Fisher-z correlations with all network series, pooled along the surface; a
-    Gaussian classifier with one covariance for all networks scores the profiles, so that networks which run together
-    (SCAN and AMN) are told apart by what they do not share; the score times the spatial prior gives the new
-    probabilities. This is the scheme of [1]_ with a classifier in place of the largest correlation.
+    prior); a Gaussian classifier with one covariance for all networks compares every row's series with them, in the
+    space of the frames, so that what varies among rows of one network (noise, parts of networks) counts less, and
+    networks which run together (SCAN and AMN) are told apart by what they do not share; the score times the spatial
+    prior gives the new probabilities. This is the scheme of [1]_ with a classifier in place of
+    the largest correlation. Series are pooled along the surface before.
 
-    Networks are shaped by the cortex alone. Voxels are scored alike, by profiles brought to the length that is usual
-    on the cortex, since their signal is weaker.
+    Networks are shaped by the cortex alone. Voxels are scored alike, by series brought to the length that is usual on
+    the cortex, since they are not pooled.
 
     Parameters
     ----------
@@ -89,7 +96,7 @@ def map_iterative(
     prior : Prior
         On the same rows.
     anatomy : Anatomy or None
-        Surfaces along which evidence is pooled and pieces are measured (mm); None does neither.
+        Surfaces along which series are pooled and pieces are measured (mm); None does neither.
     settings : IterativeSettings, optional
     exclude : (grayordinate,) bool ndarray, optional
         Rows to leave out, e.g. a lesion.
@@ -123,19 +130,16 @@ def map_iterative(
 
 
 def _iterate(task: Task, pool: Pool | None, settings: IterativeSettings, place: Device) -> tuple[FloatArray, int]:
-    """Repeat series -> profiles -> probabilities until the labels settle; returns probabilities and rounds."""
+    """Repeat series -> evidence -> probabilities until the labels settle; returns probabilities and rounds."""
     valid = task.valid
     floored = np.clip(task.spatial, settings.prior_floor, None)
     log_prior = settings.prior_weight * np.log(floored / floored.sum(axis=0))
     cortex = valid & (task.structure < 2)
     start = np.where(cortex, task.prior.probability, 0).astype(np.float64)
+    rows = Rows(_pooled(task, cortex, pool, settings, place), cortex, place)
     probability, weight = start, start**2
-    series = place.put(task.basis.data)
     for rounds in range(1, settings.max_iterations + 1):
-        profile = _profiles(place, series, weight, valid)
-        profile = profile if pool is None else pool(profile)
-        _lengthen(profile, cortex, valid)
-        evidence = _discriminate(profile, np.where(cortex, probability, 0), cortex, settings.shrinkage)
+        evidence = rows.discriminate(weight, np.where(cortex, probability, 0), settings.shrinkage)
         score = log_prior + settings.evidence_weight * evidence
         score -= score.max(axis=0)
         updated = np.exp(score)
@@ -143,7 +147,7 @@ def _iterate(task: Task, pool: Pool | None, settings: IterativeSettings, place: 
         updated[:, ~valid] = 0
         moved = float((updated.argmax(axis=0) != probability.argmax(axis=0))[cortex].mean())
         probability = updated
-        # A first round that moves nothing says only that the prior was strong: the profiles of its soft members are
+        # A first round that moves nothing says only that the prior was strong: the series of its soft members are
         # blurred, and sharpen in the second.
         if rounds > 1 and moved < settings.tolerance:
             break
@@ -154,26 +158,88 @@ def _iterate(task: Task, pool: Pool | None, settings: IterativeSettings, place: 
     return probability, rounds
 
 
-def _profiles(place: Device, series: Any, weight: FloatArray, valid: BoolArray) -> FloatArray:
-    """Fisher-z correlation of every row with every network's weighted mean series; (network, grayordinate)."""
-    mean = place.get(series @ place.put(weight.T.astype(np.float32))).astype(np.float64)
-    mean /= np.maximum(np.linalg.norm(mean, axis=0), _FLOOR)
-    correlation = place.get(place.put(mean.T.astype(np.float32)) @ series).astype(np.float64)
-    profile: FloatArray = np.arctanh(np.clip(correlation, -0.999, 0.999))
-    profile[:, ~valid] = 0
-    return profile
+def _pooled(task: Task, cortex: BoolArray, pool: Pool | None, settings: IterativeSettings, place: Device) -> FloatArray:
+    """Series along the principal axes of the cortex, pooled along the surface; (dimension, grayordinate) float32."""
+    series = task.basis.data
+    if len(series) > settings.max_dimensions:
+        on_cortex = place.put(np.where(cortex, series, np.float32(0)))
+        axes = np.linalg.eigh(place.get(on_cortex @ on_cortex.T).astype(np.float64))[1]
+        largest = np.ascontiguousarray(axes[:, : -settings.max_dimensions - 1 : -1].T, dtype=np.float32)
+        series = place.get(place.put(largest) @ place.put(series))
+    pooled = series if pool is None else pool(series)
+    pooled = np.where(task.valid, pooled, 0).astype(np.float32)
+    _lengthen(pooled, cortex, task.valid)
+    return pooled
 
 
-def _lengthen(profile: FloatArray, cortex: BoolArray, valid: BoolArray) -> None:
-    """Bring the profiles of voxels to the median length of the cortex's, in place."""
+@dataclass(frozen=True)
+class Rows:
+    """Series of all rows, and how those of the cortex scatter.
+
+    Attributes
+    ----------
+    series : (dimension, grayordinate) float32 ndarray
+    shaping : (grayordinate,) bool ndarray
+        Rows that shape networks and covariance.
+    place : Device
+    """
+
+    series: FloatArray
+    shaping: BoolArray
+    place: Device
+
+    @cached_property
+    def _there(self) -> Any:
+        return self.place.put(self.series)
+
+    @cached_property
+    def scatter(self) -> FloatArray:
+        """Mean outer product of the shaping rows; (dimension, dimension)."""
+        some = self.place.put(np.where(self.shaping, self.series, np.float32(0)))
+        total: FloatArray = self.place.get(some @ some.T).astype(np.float64) / self.shaping.sum()
+        return total
+
+    def discriminate(self, weight: FloatArray, probability: FloatArray, shrinkage: float) -> FloatArray:
+        """Log-likelihood of each network at each row, up to a term common to all: linear discriminant analysis.
+
+        Parameters
+        ----------
+        weight, probability : (network, grayordinate) float ndarray
+            Members that give the networks' means, and those that give the covariance within networks; 0 outside the
+            shaping rows.
+        shrinkage : float
+
+        Returns
+        -------
+        (network, grayordinate) float64 ndarray
+        """
+        mean, _ = self._means(weight)
+        centre, size = self._means(probability)
+        within = self.scatter - (centre.T * (size / self.shaping.sum())) @ centre
+        usual = np.trace(within) / len(within)
+        within = (1 - shrinkage) * within + (shrinkage * usual + _FLOOR) * np.eye(len(within))
+        direction = np.linalg.solve(within, mean.T)
+        offset = 0.5 * np.einsum("nd,dn->n", mean, direction)
+        score = self.place.get(self.place.put(direction.T.astype(np.float32)) @ self._there).astype(np.float64)
+        return np.asarray(score - offset[:, None])
+
+    def _means(self, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Weighted mean series of each network, (network, dimension), and the weights' sums."""
+        size = weight.sum(axis=1) + _FLOOR
+        total = self.place.get(self.place.put(weight.astype(np.float32)) @ self._there.T).astype(np.float64)
+        return total / size[:, None], size
+
+
+def _lengthen(series: FloatArray, cortex: BoolArray, valid: BoolArray) -> None:
+    """Bring the series of voxels to the median length of the cortex's, in place."""
     voxels = valid & ~cortex
     if voxels.any():
-        usual = np.median(np.linalg.norm(profile[:, cortex], axis=0))
-        profile[:, voxels] *= usual / np.maximum(np.linalg.norm(profile[:, voxels], axis=0), _FLOOR)
+        usual = np.median(np.linalg.norm(series[:, cortex], axis=0))
+        series[:, voxels] *= usual / np.maximum(np.linalg.norm(series[:, voxels], axis=0), _FLOOR)
 
 
 def _pooling(task: Task, anatomy: Anatomy, fwhm_mm: float) -> Pool:
-    """Return what smooths profiles, (network, grayordinate), along each hemisphere's surface; voxels stay."""
+    """Return what smooths series, (dimension, grayordinate), along each hemisphere's surface; voxels stay."""
     axis = task.basis.grayordinates
     smoothers = {
         hemisphere: Smoother(
@@ -182,24 +248,8 @@ def _pooling(task: Task, anatomy: Anatomy, fwhm_mm: float) -> Pool:
         for hemisphere in HEMISPHERES
     }
 
-    def pool(profile: FloatArray) -> FloatArray:
-        left, right = (smoothers[hemisphere](axis.to_mesh(profile, hemisphere)) for hemisphere in HEMISPHERES)
-        return np.concatenate([axis.from_mesh(left, right), profile[:, axis.n_cortex :]], axis=1)
+    def pool(series: FloatArray) -> FloatArray:
+        left, right = (smoothers[hemisphere](axis.to_mesh(series, hemisphere)) for hemisphere in HEMISPHERES)
+        return np.concatenate([axis.from_mesh(left, right), series[:, axis.n_cortex :]], axis=1)
 
     return pool
-
-
-def _discriminate(profile: FloatArray, probability: FloatArray, shaping: BoolArray, shrinkage: float) -> FloatArray:
-    """Log-likelihood of each network at each row, up to a term common to all: linear discriminant analysis.
-
-    Means and covariance are those of the rows in `shaping`; outside, the probabilities are 0.
-    """
-    size = probability.sum(axis=1) + _FLOOR
-    mean = probability @ profile.T / size[:, None]
-    some = profile if shaping.all() else np.where(shaping, profile, 0)
-    within = some @ some.T / shaping.sum() - (mean.T * (size / size.sum())) @ mean
-    within += (shrinkage * np.trace(within) / len(within) + _FLOOR) * np.eye(len(within))
-    direction = np.linalg.solve(within, mean.T)
-    offset = 0.5 * np.einsum("nk,kn->n", mean, direction)
-    score: FloatArray = direction.T @ profile - offset[:, None]
-    return score

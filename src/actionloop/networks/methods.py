@@ -123,7 +123,7 @@ METHODS: Mapping[str, Method] = {
             HierarchicalSettings,
             "Networks were assigned by a hierarchical Bayesian model of connectivity profiles (von Mises-Fisher, with "
             "variability between people and between sessions, spatial prior and smoothness) [1], fitted to this person "
-            "by variational inference.",
+            "by variational inference; group parameters from {group}.",
             _KONG,
             wants_sessions=True,
         ),

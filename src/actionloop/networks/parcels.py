@@ -30,7 +30,8 @@ def parcellate_prior(prior: Prior, parcels: Parcels) -> Prior:
     -------
     Prior
         On ``parcels.axis``. Probabilities are means over members, divided by their sum over networks (0 where a parcel
-        has none); fingerprints are means over the members that have one.
+        has none); fingerprints are means over the members that have one. Group parameters are left out: their seeds are
+        vertices.
 
     Raises
     ------
@@ -60,6 +61,7 @@ def parcellate_prior(prior: Prior, parcels: Parcels) -> Prior:
         probability=np.divide(share, total, out=np.zeros_like(share), where=total > 0).astype(np.float32),
         grayordinates=parcels.axis,
         fingerprint=fingerprint,
+        group=None,
         source=f"{prior.source}, averaged over {len(parcels)} parcels".lstrip(", "),
     )
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from actionloop.arrays import Device
-from actionloop.errors import OptionError, SignalError
-from actionloop.networks.group import GroupParameters, prior_parameters
+from actionloop.errors import ActionloopError, OptionError, SignalError
+from actionloop.networks.group import prior_parameters
 from actionloop.networks.hierarchical import HierarchicalSettings, common_rows, fit_cortex
 from actionloop.networks.profiles import as_directions, find_rows
 from actionloop.networks.task import prepare
 from actionloop.networks.vonmises import concentration, mean_resultant
-from actionloop.types import Anatomy, Basis, FloatArray, Prior
+from actionloop.types import Anatomy, Basis, FloatArray, GroupParameters, Prior
 
 _STEPS = 200
 _SETTLED = 1e-4  # relative change of a concentration
@@ -46,6 +46,7 @@ def train_hierarchical(
     settings: HierarchicalSettings | None = None,
     rounds: int = 1,
     device: Device | None = None,
+    refused: Callable[[ActionloopError], object] | None = None,
 ) -> GroupParameters:
     """Estimate how the networks' profiles vary between people, sessions and rows.
 
@@ -68,6 +69,8 @@ def train_hierarchical(
     rounds : int
         Times that everybody is mapped; more than 1 needs people that can be gone through again (a list, no generator).
     device : Device, optional
+    refused : callable, optional
+        Gets the error of each person who cannot be used, and who is then left out; without, it is raised.
 
     Returns
     -------
@@ -79,6 +82,8 @@ def train_hierarchical(
         No rounds, or several over a generator.
     SignalError
         Fewer than two people, or people with fewer than two sessions.
+    PriorError
+        No templates, or people who lack the rows they are at.
 
     References
     ----------
@@ -91,8 +96,18 @@ def train_hierarchical(
             fix="give 1 or more, and for more than 1 a list of people instead of a generator",
         )
     group = prior_parameters(prior, n_seeds=settings.n_seeds)
+
+    def usable() -> Iterator[Moments]:
+        for sessions in people:
+            try:
+                yield _moments(sessions, prior, group, anatomy, settings, device)
+            except ActionloopError as error:
+                if refused is None:
+                    raise
+                refused(error)
+
     for _ in range(rounds):
-        moments = [_moments(sessions, prior, group, anatomy, settings, device) for sessions in people]
+        moments = list(usable())
         if len(moments) < _FEWEST_PEOPLE:
             raise SignalError(f"training needs at least {_FEWEST_PEOPLE} people, found {len(moments)}")
         group = estimate_group(moments, group)

@@ -12,6 +12,7 @@ from actionloop.files import OutputFolder
 from actionloop.networks import DEFAULT_METHOD, find_method
 from actionloop.pipeline.exports import Written, entities_of, navigation_poses, network_table
 from actionloop.pipeline.person import PersonResult, best_targets
+from actionloop.pipeline.priors import PHANTOMS
 from actionloop.report import ReportContent, Table, draw_pictures, render_report
 
 _NAVIGATION = ("brainsight", "localite")
@@ -129,6 +130,8 @@ def _warnings(result: PersonResult) -> list[str]:
             f"The method {result.network_map.method!r} compares with connectivity templates, and those of the default "
             "prior are too coarse to tell SCAN from its neighbours. Give a prior made by 'actionloop prior build'."
         )
+    if _phantoms(result):
+        found.append(f"The prior was {PHANTOMS}, which are simulated: nobody knows how well it suits real people.")
     if result.prior is None:
         found.append("The networks come from a map that was given; actionloop did not make or check it.")
     return found
@@ -205,7 +208,7 @@ def methods(result: PersonResult) -> list[str]:
             f"Prior: {result.prior.source}, from the published SCAN coordinates [2], the 17-network parcellation [3], "
             "HCP-MMP areas [4] and group connectivity [5]."
             if result.job.prior_file is None
-            else f"Prior: {result.job.prior_file.name}.",
+            else f"Prior: {result.job.prior_file.name}{_phantoms(result)}.",
         ]
     else:
         sentences.append("A finished individual network map was given; mapping was skipped.")
@@ -217,6 +220,11 @@ def methods(result: PersonResult) -> list[str]:
         "Coil poses are geometric: normal to the scalp, handle 45° posterior-lateral; no electric field was computed.",
     ]
     return sentences
+
+
+def _phantoms(result: PersonResult) -> str:
+    known = result.prior is not None and PHANTOMS in result.prior.source
+    return f" ({PHANTOMS}, simulated people)" if known else ""
 
 
 def _rows(result: PersonResult) -> str:

@@ -15,7 +15,7 @@ from actionloop.networks import amn_regions, scan_nodes
 from actionloop.pipeline.controls import Recipe
 from actionloop.pipeline.head import Head, read_head, template_head
 from actionloop.pipeline.lesion import lesion_rows
-from actionloop.pipeline.priors import area_names, choose_prior, read_any_prior
+from actionloop.pipeline.priors import PHANTOMS, area_names, choose_prior, read_any_prior
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.series import parcels_of
 from actionloop.pipeline.settings import Settings
@@ -211,7 +211,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         fc_names=fc_names,
         valid=network_map.probability.sum(axis=0) > 0,
         excluded=int(lesion.sum()),
-        notes=_notes(job, head, lesion),
+        notes=_notes(job, head, lesion, prior),
         input_sha256=hashes,
         key=keys["person"],
     )
@@ -244,10 +244,12 @@ def find_targets(
     return [*nodes, *regions], list(targets), list(read_sites(network_map, head.anatomy, template))
 
 
-def _notes(job: PersonJob, head: Head, lesion: BoolArray) -> tuple[str, ...]:
+def _notes(job: PersonJob, head: Head, lesion: BoolArray, prior: Prior | None) -> tuple[str, ...]:
     notes: list[str] = [*job.person.notes, *head.notes]
     if job.lesion_file is not None:
         notes.append(f"{int(lesion.sum())} cortical vertices lie in the lesion and take no part in map or targets")
+    if prior is not None and PHANTOMS in prior.source:
+        notes.append(f"the prior was {PHANTOMS} (simulated people)")
     return tuple(dict.fromkeys(notes))
 
 

@@ -82,7 +82,7 @@ def sidecar(
     method : mapping
         How labels and templates were made.
     **people
-        Further entries: who was used, who was left out, minutes.
+        Further entries: who was used, who was left out, minutes, training.
     """
     prior = made.prior
     return {

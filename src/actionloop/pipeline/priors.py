@@ -15,6 +15,9 @@ from actionloop import files
 from actionloop.networks import PriorIngredients, default_prior
 from actionloop.types import Grayordinates, Prior
 
+PHANTOMS = "trained on phantoms"
+"""What the source of a prior says that was made of simulated people."""
+
 _MADE_OF = ("yeo17", "mmp", "schaefer400_fc", "schaefer400_labels", "s1200_midthickness_L", "s1200_midthickness_R")
 
 
