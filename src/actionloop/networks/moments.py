@@ -26,7 +26,7 @@ R = TypeVar("R")
 Blocks: TypeAlias = tuple[FloatArray, FloatArray]
 Sums: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]
 _CUT = 2e-5  # what may be left out of Σ c², as a share of Σ t²: eta² changes by less than twice that
-_HEADS = (0.5, 0.6, 0.75)  # shares of the dimensions that are tried as the head
+_HEADS = (0.5, 0.55, 0.6, 0.75)  # shares of the dimensions that are tried as the head
 _ROUNDING = 1.001  # of the bound, which is found in single precision
 _COLUMNS, _STRIP = 2048, 64  # of the basis, and dimensions, multiplied at a time
 _BLOCK_BYTES = 200_000_000
@@ -127,8 +127,8 @@ def _heads(y: FloatArray, wanted: IntArray, forms: list[_Form], cut: float) -> I
     """Tell how many leading dimensions the quadratic forms need: for most rows few, for some all.
 
     Dimensions come by falling variance. With head h and tail of a row's series, what the form of the tail with itself
-    adds is at most |tail|² times the norm of that part of the matrix; where this is below `cut` it is left out. The
-    head with itself and the head with the tail stay exact.
+    adds beside the diagonal is at most |tail|² times the norm of that part of the matrix; where this is below `cut` it
+    is left out. The head with itself, the head with the tail and the diagonal stay exact.
     """
     n_dimensions = len(y)
     series = _take(arrays.device(), y, wanted)
@@ -137,7 +137,7 @@ def _heads(y: FloatArray, wanted: IntArray, forms: list[_Form], cut: float) -> I
     ]
     for share in _HEADS:
         head = int(share * n_dimensions)
-        most = max(_norm_bound(form.quadratic[head:, head:]) for form in forms)
+        most = max(_norm_bound(_off_diagonal(form.quadratic[head:, head:])) for form in forms)
         enough: BoolArray = np.einsum("dg,dg->g", series[head:], series[head:]) * most <= cut
         cost = enough.mean() * (head * n_dimensions - head**2 / 2) + (~enough).mean() * n_dimensions**2 / 2
         choices.append((float(cost), head, enough))
@@ -147,6 +147,13 @@ def _heads(y: FloatArray, wanted: IntArray, forms: list[_Form], cut: float) -> I
     for some, size in ((wanted[enough], head), (wanted[~enough], n_dimensions)):
         if some.size:
             yield some, size
+
+
+def _off_diagonal(matrix: FloatArray) -> FloatArray:
+    """Copy a square matrix with 0 on its diagonal."""
+    copy: FloatArray = matrix.astype(np.float32)
+    np.fill_diagonal(copy, 0)
+    return copy
 
 
 def _norm_bound(matrix: FloatArray) -> float:
@@ -163,13 +170,14 @@ def _row_sums(place: Device, y: Any, wanted: IntArray, forms: list[_Form], sums:
     """Fill the sums of all networks for rows of one structure.
 
     A symmetric form is Σᵢ yᵢ (qᵢᵢ yᵢ + 2 Σ_{j>i} qᵢⱼ yⱼ): strips of dimensions against those from there on, half of
-    all products.
+    all products. Of the dimensions behind the head only the diagonal is taken with itself.
     """
     n_dimensions = y.shape[0]
     strips = [(start, min(start + _STRIP, head)) for start in range(0, head, _STRIP)]
     stacked = [place.put(_strip(forms, start, stop)) for start, stop in strips]
     linear = place.put(np.concatenate([form.linear for form in forms]).astype(np.float32))
     constant = np.array([form.constant for form in forms]).T
+    diagonal = place.put(np.stack([np.diag(form.quadratic)[head:] for form in forms]).astype(np.float32))
 
     def fill(begin: int) -> None:
         some = wanted[begin : begin + _COLUMNS]
@@ -178,6 +186,8 @@ def _row_sums(place: Device, y: Any, wanted: IntArray, forms: list[_Form], sums:
         for (start, stop), matrix in zip(strips, stacked, strict=True):
             product = place.xp.reshape(matrix @ columns[start:n_dimensions], (len(forms), stop - start, len(some)))
             squares += place.get(_dots(place, product, columns[start:stop]))
+        if head < n_dimensions:
+            squares += place.get(diagonal @ columns[head:] ** 2)
         lines = place.get(linear @ columns).reshape(len(forms), 3, len(some)).astype(np.float64)
         sums[0][:, some] = lines[:, 0] + constant[0][:, None]
         sums[1][:, some] = squares + lines[:, 1] + constant[1][:, None]

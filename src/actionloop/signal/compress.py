@@ -87,7 +87,8 @@ class _Growing:
     def __init__(self, series: Timeseries, valid: BoolArray, vectors: FloatArray) -> None:
         self.series, self.valid = series, valid
         self.vectors: FloatArray = np.zeros((series.n_frames, 0), dtype=np.float32)
-        self.parts: list[FloatArray] = []
+        # Room for more than is asked: memory that is never written is never taken.
+        self._store: FloatArray = np.zeros((min(series.n_frames, 2 * vectors.shape[1]), len(valid)), dtype=np.float32)
         self.loss = np.where(valid, 1.0, 0.0)
         self._project(vectors)
 
@@ -103,8 +104,13 @@ class _Growing:
         self._project(new[:, extent > least][:, :room].astype(np.float32))
 
     def _project(self, new: FloatArray) -> None:
+        first = self.vectors.shape[1]
         self.vectors = np.concatenate([self.vectors, new], axis=1)
-        part = np.zeros((new.shape[1], len(self.valid)), dtype=np.float32)
+        last = self.vectors.shape[1]
+        if last > len(self._store):
+            room = np.zeros((last - len(self._store), len(self.valid)), dtype=np.float32)
+            self._store = np.concatenate([self._store, room])
+        part = self._store[first:last]
 
         def along(rows: np.ndarray) -> None:
             product = new.T @ _unit(self.series, rows)
@@ -113,12 +119,11 @@ class _Growing:
 
         side_by_side(along, _row_blocks(self.valid))
         self.loss = np.maximum(self.loss, 0)
-        self.parts.append(part)
 
     def data(self, tolerance: float) -> FloatArray:
         """Return the series along the directions, without the last ones that the tolerance can spare."""
-        whole = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
-        keep = len(whole)
+        whole = self._store
+        keep = self.vectors.shape[1]
         while keep > 1:
             loss = self.loss + whole[keep - 1].astype(np.float64) ** 2
             if loss.max() > tolerance:
