@@ -267,6 +267,8 @@ class Basis:
     source : str
     steps : tuple of str
         As in `Timeseries`.
+    frames : (frame, dimension) float32 ndarray or None
+        Orthonormal directions of the frame axis that the dimensions stand for, where they were kept.
     """
 
     data: FloatArray
@@ -277,6 +279,7 @@ class Basis:
     error: float
     source: str = ""
     steps: tuple[str, ...] = ()
+    frames: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n_rows = len(self.grayordinates)

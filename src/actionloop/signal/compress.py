@@ -78,6 +78,7 @@ def compress(series: Timeseries, *, tolerance: float = TOLERANCE) -> Basis:
         error=float(basis.loss.max()),
         source=series.source,
         steps=series.steps,
+        frames=np.ascontiguousarray(basis.vectors[:, : len(data)]),
     )
 
 
