@@ -30,7 +30,8 @@ from actionloop.pipeline.priors import cached_default_prior
 from actionloop.pipeline.progress import Silent
 from actionloop.pipeline.settings import Settings
 from actionloop.pipeline.steps import Steps
-from actionloop.types import NetworkMap, Prior, Target
+from actionloop.reliability.variants import prior_as_map
+from actionloop.types import Target
 
 KINDS = ("drawn", "MSC06")
 MSC06 = (
@@ -46,21 +47,6 @@ def shared_data() -> Path:
     return Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
-def prior_as_map(prior: Prior) -> NetworkMap:
-    """Return what the prior alone would say: its winner everywhere."""
-    ranked = np.sort(prior.probability, axis=0)
-    return NetworkMap(
-        prior.names,
-        prior.keys,
-        prior.colours,
-        prior.probability,
-        prior.keys[prior.probability.argmax(axis=0)],
-        ranked[-1] - ranked[-2],
-        prior.grayordinates,
-        "prior alone",
-    )
-
-
 def one_case(kind: str, minutes: float, seed: int, work: Path) -> dict[str, Any]:
     """Make one person, map them through the line, and measure map and best SCAN target against the truth."""
     folder = work / f"{kind}-{minutes:g}-{seed}"
@@ -71,7 +57,7 @@ def one_case(kind: str, minutes: float, seed: int, work: Path) -> dict[str, Any]
     made = time.monotonic()
     person = files.find_person(folder / "data", label)
     with Steps(folder / "steps") as steps:
-        result = run_person(PersonJob(person, Settings(controls=False)), steps, progress=Silent())
+        result = run_person(PersonJob(person, Settings(controls=False, reliability=False)), steps, progress=Silent())
     mapped = time.monotonic()
     truth = files.read_label_map(next((folder / "data").rglob(f"*{label}*truth*.dlabel.nii")))
     cortex = truth.label[: len(files.template_grayordinates())]

@@ -17,7 +17,7 @@ DOCS = Path(__file__).parent
 BEGIN, END = "<!-- defaults: made by `python docs/make.py` -->", "<!-- end of defaults -->"
 # Data file and the sections of it that methods.md lists.
 DEFAULTS = {
-    "cleaning": ("analysis_minimum", "plain"),
+    "cleaning": ("analysis_minimum", "plain", "strategies"),
     "mapping": (
         "iterative",
         "eta2",

@@ -208,7 +208,7 @@ def test_every_word_arrives(planned: list[Any], tmp_path: Path, capsys: pytest.C
     words += " --acquisition AP --bids-filter-file f.json --anatomy prep --layout xcpd --pain-side left"
     words += " --pain-region hand --lesion-mask l.nii.gz --prior p.mat --map m.dlabel.nii --tr 0.8 --surfaces s1 s2"
     words += f" --t1w t1.nii.gz --confounds c1 c2 --outliers o1 -w work --config-file {config} --random-seed 7"
-    words += " --no-controls --overwrite --reports-only --dry-run --stop-on-first-crash -v"
+    words += " --no-controls --no-reliability --resamples 50 --force --overwrite --reports-only --dry-run --stop-on-first-crash -v"
     assert main(words.split()) == 0
     (request,) = planned
     settings = pipeline.read_settings(
@@ -217,6 +217,9 @@ def test_every_word_arrives(planned: list[Any], tmp_path: Path, capsys: pytest.C
         pain_region="hand",
         seed=7,
         controls=False,
+        reliability=False,
+        resamples=50,
+        force=True,
         mapping={"options": {"iterative": {"pool_fwhm_mm": 4.0}}},
     )
     assert request == pipeline.PlanRequest(

@@ -93,7 +93,7 @@ def act(*words: object, out: Path) -> Ran:
 
 def plan(derivatives: Path | None, out: Path, *words: object) -> Ran:
     places = [out] if derivatives is None else [derivatives, out]
-    return act("plan", *places, "participant", "--no-controls", *words, out=out)
+    return act("plan", *places, "participant", "--no-controls", "--no-reliability", *words, out=out)
 
 
 def refused(ran: Ran, *expected: str) -> None:
@@ -166,7 +166,7 @@ def work(place) -> Path:
 def quick(place) -> Path:
     """Settings that let the map settle sooner."""
     path = place / "quick.toml"
-    path.write_text("controls = false\n[mapping.options.iterative]\nmax_iterations = 3\n")
+    path.write_text("controls = false\nreliability = false\n[mapping.options.iterative]\nmax_iterations = 3\n")
     return path
 
 

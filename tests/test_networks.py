@@ -115,7 +115,7 @@ def test_principal_axes_keep_what_varies_most_on_the_cortex(prior, template):
     basis = signal.compress(Timeseries(planted, axis, 2.0))
     task = iterative.prepare(basis, prior)
     settings = networks.IterativeSettings(max_dimensions=2)
-    cut = iterative._pooled(task, task.valid, None, settings, arrays.device())
+    cut = iterative.Iteration(task, None, settings, arrays.device()).pooled
     value = np.linalg.svd(basis.data.astype(np.float64), compute_uv=False)
     np.testing.assert_allclose(np.linalg.svd(cut.astype(np.float64), compute_uv=False), value[:2], rtol=1e-4)
 

@@ -93,17 +93,37 @@ class Geodesic:
         (member,) int64 ndarray
             Ascending; holds `source`.
         """
+        vertices = self._checked(source)
+        return np.union1d(np.flatnonzero(self.near(source, radius_mm) <= radius_mm), vertices)
+
+    def near(self, source: int, radius_mm: float) -> FloatArray:
+        """Exact distance of every vertex from one vertex, as far as it is not beyond a radius.
+
+        Parameters
+        ----------
+        source : int
+        radius_mm : float
+
+        Returns
+        -------
+        (vertex,) float64 ndarray
+            mm; infinite beyond the radius.
+        """
         if not radius_mm >= 0 or not np.isfinite(radius_mm):
             raise GeometryError(f"expected a radius of 0 mm or more, found {radius_mm}")
         vertices = self._checked(source)
         start = self._compact[vertices]
+        distance = np.full(self._n_vertices, np.inf)
+        distance[vertices] = 0
         if start[0] < 0:
-            return vertices
+            return distance
         # A path no longer than the radius stays in the ball of that radius, and in the faces that meet the ball.
         straight = np.linalg.norm(self._points - self._points[start[0]], axis=1)
         near = (straight <= radius_mm + self._longest_edge) & (self._component == self._component[start[0]])
-        members = self._used[self._exact_from(start, near) <= radius_mm]
-        return np.union1d(members, vertices)
+        found = self._exact_from(start, near)
+        inside = found <= radius_mm
+        distance[self._used[inside]] = np.maximum(found[inside], 0)
+        return distance
 
     def _checked(self, sources: IntArray | int) -> NDArray[np.int64]:
         vertices = np.unique(np.atleast_1d(np.asarray(sources)))

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from actionloop import __version__, facts
 from actionloop.cli.ask import missing_answers
 from actionloop.cli.bar import shown_progress
+from actionloop.cli.check import check
 from actionloop.cli.group import prior
 from actionloop.cli.options import BARE_SHAPE, LEVELS, SHAPE, Flag, Given, How, Places, Where, Who, read_places
 from actionloop.errors import OptionError
@@ -37,6 +38,7 @@ app = App(
 data = App(name="data", help="The data that actionloop reads but does not ship.")
 app.command(data)
 app.command(prior)
+app.command(check)
 
 
 @app.command(usage=f"Usage: {SHAPE}\n       {BARE_SHAPE}")
@@ -226,9 +228,17 @@ def _settings(where: Where, how: How, *, ask: bool) -> Settings:
         "pain_region": where.pain_region,
         "seed": how.random_seed,
         "controls": False if how.no_controls else None,
+        "reliability": False if how.no_reliability else None,
+        "resamples": how.resamples,
+        "force": how.force or None,
         "method": how.method,
         "device": how.device,
         "subcortex": how.subcortex or None,
+        "cleaning": {
+            "name": how.cleaning,
+            "global_signal": False if how.no_gsr else None,
+            "fd_threshold_mm": how.fd_threshold,
+        },
     }
     settings = pipeline.read_settings(how.config_file, **given)
     lacking = [name for name in ("pain_side", "pain_region") if name not in settings.model_fields_set]

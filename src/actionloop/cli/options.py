@@ -148,8 +148,20 @@ class How:
         Where numbers are crunched: cpu, cuda (NVIDIA GPU) or torch.
     subcortex
         Label subcortex and cerebellum too (91k CIFTI series).
+    cleaning
+        What is regressed from preprocessed series (fMRIPrep): 24P (default), 36P, aCompCor or tedana.
+    no_gsr
+        Leave the global signal in when cleaning.
+    fd_threshold
+        Framewise displacement in mm above which frames are left out when cleaning; 0 keeps all.
     no_controls
-        Leave out the split-half control maps (faster).
+        Leave out the control maps (faster).
+    no_reliability
+        Do not judge how far map and targets can be trusted (faster); the report and every export say so.
+    resamples
+        How often frames are drawn anew to see how targets scatter; 200 unless given.
+    force
+        Write navigation files of targets without a reliable verdict, too; it is recorded in each of them.
     overwrite
         Write into an OUT that holds other things; nothing of those is changed.
     reports_only
@@ -166,7 +178,13 @@ class How:
     method: str | None = None
     device: str | None = None
     subcortex: Flag = False
+    cleaning: str | None = None
+    no_gsr: Flag = False
+    fd_threshold: float | None = None
     no_controls: Flag = False
+    no_reliability: Flag = False
+    resamples: int | None = None
+    force: Flag = False
     overwrite: Flag = False
     reports_only: Flag = False
     dry_run: Flag = False

@@ -46,14 +46,14 @@ def inflated_map(
     """
     views = views or surface_views(anatomy)
     axis = network_map.grayordinates
-    label = _on_mesh(views, axis, network_map.label)
-    table = _colour_table(network_map)
+    label = on_mesh(views, axis, network_map.label)
+    table = colour_table(network_map)
     keys = [network_map.key(name) for name in emphasised if name in network_map.names]
 
     def colour(view: View) -> FloatArray:
         seen = view.raster.label(label)
         painted = paint(view, views.sulc, colour=table[seen], opacity=np.where(seen > 0, 0.94, 0.0))
-        painted[view.raster.label(_on_mesh(views, axis, np.ones(len(axis), int))) == 0] = brain_colour("wall")
+        painted[view.raster.label(on_mesh(views, axis, np.ones(len(axis), int))) == 0] = brain_colour("wall")
         for key in keys:
             painted[outline(view, seen == key)] = 0.45 * table[key]
         return painted
@@ -73,10 +73,10 @@ def probability_map(
     views = views or surface_views(anatomy)
     axis = network_map.grayordinates
     probability = network_map.probability[network_map.names.index(name)]
-    table = _colour_table(network_map)
+    table = colour_table(network_map)
     colour = table[network_map.key(name)]
-    member = _on_mesh(views, axis, network_map.members(name).astype(int))
-    return _scalar(
+    member = on_mesh(views, axis, network_map.members(name).astype(int))
+    return scalar_map(
         views,
         axis,
         probability,
@@ -95,14 +95,14 @@ def confidence_map(
     views = views or surface_views(anatomy)
     ramp = np.array([[0.99, 0.86, 0.55], [0.86, 0.89, 0.80], [0.58, 0.75, 0.78], [0.29, 0.52, 0.62]])
     emphasised = np.isin(network_map.label, [network_map.key(n) for n in EMPHASISED if n in network_map.names])
-    return _scalar(
+    return scalar_map(
         views,
         network_map.grayordinates,
         network_map.confidence,
         ramp=ramp,
         limits=(0.0, 1.0),
         caption=("confidence", "lines: borders of SCAN, AMN"),
-        borders=_on_mesh(views, network_map.grayordinates, np.where(emphasised, network_map.label, 0)),
+        borders=on_mesh(views, network_map.grayordinates, np.where(emphasised, network_map.label, 0)),
         title=title,
     )
 
@@ -138,7 +138,7 @@ def coverage(
         ramp, numbers = np.array([[0.88, 0.94, 0.97], [0.52, 0.70, 0.84], [0.20, 0.42, 0.62]]), values.astype(float)
         limits = (0.0, float(np.percentile(numbers[valid], 98)) if valid.any() else 1.0)
         caption = ("temporal SD of signal", f"orange: none ({100 - share:.1f} %)")
-    return _scalar(
+    return scalar_map(
         views,
         grayordinates,
         numbers,
@@ -151,7 +151,7 @@ def coverage(
     )
 
 
-def _scalar(  # noqa: PLR0913 - one private painter serves all scalar maps
+def scalar_map(  # noqa: PLR0913 - one painter serves all scalar maps
     views: SurfaceViews,
     axis: Grayordinates,
     values: FloatArray,
@@ -168,9 +168,9 @@ def _scalar(  # noqa: PLR0913 - one private painter serves all scalar maps
     low, high = limits
     scaled = np.clip((np.asarray(values, dtype=float) - low) / ((high - low) or 1.0), 0, 1)
     scaled = np.nan_to_num(scaled)
-    mesh = _on_mesh(views, axis, scaled)
-    inside = _on_mesh(views, axis, np.ones(len(axis), dtype=int))
-    absent = None if lost is None else _on_mesh(views, axis, lost[0].astype(int))
+    mesh = on_mesh(views, axis, scaled)
+    inside = on_mesh(views, axis, np.ones(len(axis), dtype=int))
+    absent = None if lost is None else on_mesh(views, axis, lost[0].astype(int))
 
     def colour(view: View) -> FloatArray:
         seen = view.raster.interpolate(mesh)
@@ -194,11 +194,12 @@ def _scalar(  # noqa: PLR0913 - one private painter serves all scalar maps
     return png(figure)
 
 
-def _on_mesh(views: SurfaceViews, axis: Grayordinates, values: NDArray[Any]) -> NDArray[Any]:
+def on_mesh(views: SurfaceViews, axis: Grayordinates, values: NDArray[Any]) -> NDArray[Any]:
+    """Spread values of cortical rows over both meshes, in the order of the views."""
     return views.both(axis.to_mesh(values, "L"), axis.to_mesh(values, "R"))
 
 
-def _colour_table(network_map: NetworkMap) -> FloatArray:
+def colour_table(network_map: NetworkMap) -> FloatArray:
     """Colours by label key, row 0 for unassigned."""
     table = np.tile(brain_colour("wall"), (int(network_map.keys.max()) + 1, 1))
     table[network_map.keys] = display_colours(network_map.names, network_map.colours)

@@ -45,6 +45,7 @@ def place(axes: Axes, picture: FloatArray, corner: tuple[float, float]) -> None:
 def write(axes: Axes, column: float, row: float, text: str, **style: Any) -> None:
     """Write at (column, row); a dark 8-point text unless `style` says otherwise."""
     looks: dict[str, Any] = {"fontsize": 8, "color": ink(), "va": "center", "ha": "left", "family": FONT}
+    looks["parse_math"] = False  # a $ in a name is a $
     axes.text(column, row, text, **{**looks, **style})
 
 

@@ -4,7 +4,15 @@ from actionloop.files.alignment import align, align_map, align_prior
 from actionloop.files.archive import read_archive, write_prior
 from actionloop.files.bare import bare_geometry, bare_person
 from actionloop.files.cifti import LabelMap, ScalarMaps, read_axis, read_cifti_scalar, read_cifti_series, read_label_map
-from actionloop.files.confounds import MOTION_NAMES, Confounds, motion_parameters, read_confounds, require_frames
+from actionloop.files.confounds import (
+    MOTION_NAMES,
+    Confounds,
+    components_of,
+    motion_parameters,
+    read_confounds,
+    require_frames,
+)
+from actionloop.files.dcan import RemovalMask, dcan_people, find_bare_folder, find_dcan, read_removal_masks
 from actionloop.files.layouts import detect_layout, find_person, is_phantom, list_people
 from actionloop.files.masks import keep_frames, read_outliers
 from actionloop.files.names import network_colour, network_name
@@ -15,9 +23,11 @@ from actionloop.files.person import Layout, PersonFiles, RunFiles, SurfaceFiles
 from actionloop.files.priors import read_network_map, read_prior, template_probability
 from actionloop.files.provenance import file_sha256, provenance, shown_path, versions
 from actionloop.files.resources import cache_folder, fetch, manifest, require, resource, status, terms
+from actionloop.files.rows import SeriesRows, open_series
 from actionloop.files.selection import Selection, read_bids_filter
 from actionloop.files.surfaces import MESH_NAMES, read_mesh_scalar, read_surface, read_surface_series
 from actionloop.files.tables import SIDES, network_rows, node_rows, site_rows, table_sidecar, target_rows
+from actionloop.files.tedana import read_components
 from actionloop.files.templates import (
     MNI_FRAME,
     Lemon,
@@ -32,6 +42,7 @@ from actionloop.files.templates import (
     template_image,
 )
 from actionloop.files.volumes import header_sha256, read_image
+from actionloop.files.volumeseries import VolumeRun, find_tedana, fmriprep_volumes, tedana_people
 from actionloop.files.writing import (
     atomic_path,
     brain_models,
@@ -60,10 +71,13 @@ __all__ = [
     "Output",
     "OutputFolder",
     "PersonFiles",
+    "RemovalMask",
     "RunFiles",
     "ScalarMaps",
     "Selection",
+    "SeriesRows",
     "SurfaceFiles",
+    "VolumeRun",
     "align",
     "align_map",
     "align_prior",
@@ -75,11 +89,17 @@ __all__ = [
     "cache_folder",
     "clear_stale",
     "columns",
+    "components_of",
+    "dcan_people",
     "declared_outputs",
     "detect_layout",
     "fetch",
     "file_sha256",
+    "find_bare_folder",
+    "find_dcan",
     "find_person",
+    "find_tedana",
+    "fmriprep_volumes",
     "fsaverage_pial",
     "fsaverage_sphere",
     "header_sha256",
@@ -92,6 +112,7 @@ __all__ = [
     "network_name",
     "network_rows",
     "node_rows",
+    "open_series",
     "outputs_table",
     "provenance",
     "read_archive",
@@ -99,6 +120,7 @@ __all__ = [
     "read_bids_filter",
     "read_cifti_scalar",
     "read_cifti_series",
+    "read_components",
     "read_confounds",
     "read_image",
     "read_label_map",
@@ -108,6 +130,7 @@ __all__ = [
     "read_outliers",
     "read_prior",
     "read_ptseries",
+    "read_removal_masks",
     "read_surface",
     "read_surface_series",
     "require",
@@ -122,6 +145,7 @@ __all__ = [
     "status",
     "table_sidecar",
     "target_rows",
+    "tedana_people",
     "template_anatomy",
     "template_grayordinates",
     "template_image",

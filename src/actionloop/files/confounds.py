@@ -12,6 +12,7 @@ import numpy as np
 
 from actionloop.errors import InputError
 from actionloop.files.opening import check_file
+from actionloop.files.sidecar import read_json
 from actionloop.types import BoolArray, FloatArray
 
 MOTION_NAMES = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
@@ -66,6 +67,11 @@ class Confounds:
                 picked[0, column] = 0.0
         _require_whole(picked, names, self.source)
         return picked
+
+    def numbered(self, prefix: str) -> tuple[str, ...]:
+        """Names of the columns that are a prefix and a number, in the order of the numbers."""
+        found = [name for name in self.names if name.startswith(prefix) and name[len(prefix) :].isdecimal()]
+        return tuple(sorted(found, key=lambda name: int(name[len(prefix) :])))
 
     def everything(self) -> FloatArray:
         """All columns, shape (frame, column), by the same rule; for tables made to be regressed whole."""
@@ -159,6 +165,21 @@ def _number(cell: str) -> float | None:
         return float(cell)
     except ValueError:
         return None
+
+
+def components_of(table: Confounds, prefix: str) -> tuple[str, ...]:
+    """Names of a table's numbered components, first one first.
+
+    fMRIPrep before 21.0 numbered CompCor components of several tissues through; where the JSON file beside the table
+    tells their tissues, only those of all tissues together ('combined') are taken.
+    """
+    names = table.numbered(prefix)
+    beside = Path(table.source).with_suffix(".json")
+    if not names or not beside.is_file():
+        return names
+    about = read_json(beside)
+    masks = {name: about[name].get("Mask") for name in names if isinstance(about.get(name), dict)}
+    return tuple(name for name in names if masks.get(name) in (None, "combined"))
 
 
 def motion_parameters(table: Confounds, *, rotations: Literal["rad", "deg"] | None = None) -> FloatArray:

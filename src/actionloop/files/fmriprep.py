@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from actionloop.errors import InputError
@@ -36,6 +37,9 @@ def find_fmriprep(derivatives: Path, person: Path, selection: Selection) -> Pers
         No fsLR or fsaverage5/6 series, no confound table, or nothing left of the selection.
     """
     files = files_in(data_folders(person, "func"))
+    # Nobody but tedana's users have these; a folder 'tedana' beside fMRIPrep's is looked into as well.
+    beside_it = derivatives.resolve().parent / "tedana" / person.name
+    tedana = files + (files_in(data_folders(beside_it, "func")) if beside_it.is_dir() else [])
     series = [
         f for f in files if is_cifti_bold(f) and f.get("density") in _GRID_NAMES and f.get("desc") in (None, "preproc")
     ]
@@ -53,6 +57,7 @@ def find_fmriprep(derivatives: Path, person: Path, selection: Selection) -> Pers
         notes.append(
             f"there are no fsLR series: {runs[0].space} series are resampled (fMRIPrep writes fsLR with {FLAG})"
         )
+    runs = [replace(run, tedana=_tedana(tedana, run)) for run in runs]
     anatomy = find_anatomy(person, selection, space="native")
     return PersonFiles(
         label=person.name.removeprefix("sub-"),
@@ -97,6 +102,12 @@ def _cifti_run(series: BidsFile, files: Sequence[BidsFile], root: Path, notes: l
 def _surface_run(pair: Pair, files: Sequence[BidsFile], root: Path, notes: list[str]) -> RunFiles:
     confounds = _confounds(files, pair.entities, pair.left.parent)
     return run_of_pair(pair, root=root, confounds=confounds, cleaned=False, notes=notes)
+
+
+def _tedana(files: Sequence[BidsFile], run: RunFiles) -> tuple[Path, Path] | None:
+    metrics = beside([f for f in files if f.get("desc") == "tedana"], run.entities, suffixes=("metrics",))
+    mixing = beside([f for f in files if f.get("desc") == "ICA"], run.entities, suffixes=("mixing",))
+    return None if metrics is None or mixing is None else (metrics.path, mixing.path)
 
 
 def _confounds(files: Sequence[BidsFile], run: dict[str, str], folder: Path) -> Path:

@@ -39,6 +39,8 @@ class RunFiles:
         Short name, e.g. 'ses-01_task-rest_run-01'.
     confounds, outliers, motion : Path or None
         Confound table; frames to censor; motion parameters and framewise displacement.
+    tedana : (Path, Path) or None
+        tedana's metrics, which classify ICA components, and their mixing matrix.
     """
 
     paths: tuple[Path, ...]
@@ -52,11 +54,12 @@ class RunFiles:
     confounds: Path | None = None
     outliers: Path | None = None
     motion: Path | None = None
+    tedana: tuple[Path, Path] | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file of the run."""
-        beside = (self.confounds, self.outliers, self.motion)
+        beside = (self.confounds, self.outliers, self.motion, *(self.tedana or ()))
         return (*self.paths, *dict.fromkeys(p for p in beside if p is not None))
 
 

@@ -68,8 +68,20 @@ def node_rows(pieces: Sequence[Piece]) -> list[dict[str, Any]]:
     ]
 
 
-def target_rows(targets: Sequence[Target]) -> list[dict[str, Any]]:
-    """One row per target, best first."""
+def target_rows(
+    targets: Sequence[Target], verdicts: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """One row per target, best first.
+
+    Parameters
+    ----------
+    targets : sequence of Target
+    verdicts : mapping of str to mapping, optional
+        By the name of a target, what fills the columns from 'verdict' on; n/a in all of them otherwise.
+    """
+    names = list(columns("targets"))
+    blank = dict.fromkeys(names[names.index("verdict") :])
+    judged = verdicts or {}
     return [
         {
             "rank": target.rank,
@@ -91,6 +103,8 @@ def target_rows(targets: Sequence[Target]) -> list[dict[str, Any]]:
             "sites": _distances(target.site_distance_mm),
             "pose": None if target.pose is None else target.pose.note or target.pose.label,
             "reasons": "; ".join(target.reasons),
+            **blank,
+            **judged.get(target.name, {}),
         }
         for target in sorted(targets, key=lambda target: target.rank)
     ]

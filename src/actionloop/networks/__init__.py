@@ -8,7 +8,7 @@ from actionloop.networks.hierarchical import HierarchicalSettings, map_hierarchi
 from actionloop.networks.infomap import InfomapSettings, map_infomap
 from actionloop.networks.iterative import IterativeSettings, map_iterative
 from actionloop.networks.methods import DEFAULT_METHOD, METHODS, Method, find_method, map_networks
-from actionloop.networks.nodes import amn_regions, scan_nodes
+from actionloop.networks.nodes import amn_regions, node_territories, scan_nodes
 from actionloop.networks.overlap import overlap
 from actionloop.networks.parcels import expand, parcellate, parcellate_prior
 from actionloop.networks.pieces import clean_pieces, describe_piece, network_pieces
@@ -44,6 +44,7 @@ __all__ = [
     "map_networks",
     "map_ridge",
     "network_pieces",
+    "node_territories",
     "overlap",
     "parcellate",
     "parcellate_prior",

@@ -121,55 +121,113 @@ def map_iterative(
     """
     settings = settings or IterativeSettings()
     task = prepare(basis, prior, exclude)
-    pool = None if anatomy is None else _pooling(task, anatomy, settings.pool_fwhm_mm)
-    probability, rounds = _iterate(task, pool, settings, device or arrays.device())
+    person = Iteration(task, anatomy, settings, device or arrays.device())
+    probability, rounds = person.run(person.pooled, person.start)
     made = conclude(
         task, probability, method="iterative", measure="probability", settings={**asdict(settings), "rounds": rounds}
     )
     return made if anatomy is None else clean_pieces(made, anatomy, min_area_mm2=settings.min_piece_mm2)
 
 
-def _iterate(task: Task, pool: Pool | None, settings: IterativeSettings, place: Device) -> tuple[FloatArray, int]:
-    """Repeat series -> evidence -> probabilities until the labels settle; returns probabilities and rounds."""
-    valid = task.valid
-    floored = np.clip(task.spatial, settings.prior_floor, None)
-    log_prior = settings.prior_weight * np.log(floored / floored.sum(axis=0))
-    cortex = valid & (task.structure < 2)
-    start = np.where(cortex, task.prior.probability, 0).astype(np.float64)
-    rows = Rows(_pooled(task, cortex, pool, settings, place), cortex, place)
-    probability, weight = start, start**2
-    for rounds in range(1, settings.max_iterations + 1):
-        evidence = rows.discriminate(weight, np.where(cortex, probability, 0), settings.shrinkage)
-        score = log_prior + settings.evidence_weight * evidence
-        score -= score.max(axis=0)
-        updated = np.exp(score)
-        updated /= updated.sum(axis=0)
-        updated[:, ~valid] = 0
-        moved = float((updated.argmax(axis=0) != probability.argmax(axis=0))[cortex].mean())
-        probability = updated
-        # A first round that moves nothing says only that the prior was strong: the series of its soft members are
-        # blurred, and sharpen in the second.
-        if rounds > 1 and moved < settings.tolerance:
-            break
-        weight = np.where(cortex, probability * (probability.max(axis=0) > settings.core_probability), 0)
+class Iteration:
+    """One person's pooled series, prior and options, from which the rounds start.
+
+    Parameters
+    ----------
+    task : Task
+    anatomy : Anatomy or None
+    settings : IterativeSettings
+    place : Device
+
+    Attributes
+    ----------
+    cortex : (grayordinate,) bool ndarray
+        Valid rows that shape networks.
+    axes : (dimension kept, dimension of the basis) float32 ndarray or None
+        Principal axes that are looked at; None for all dimensions of the basis.
+    pooled : (dimension kept, grayordinate) float32 ndarray
+    start : (network, grayordinate) float64 ndarray
+        The prior's probabilities on the cortex.
+    """
+
+    def __init__(self, task: Task, anatomy: Anatomy | None, settings: IterativeSettings, place: Device) -> None:
+        self.task, self.settings, self.place = task, settings, place
+        self.cortex: BoolArray = task.valid & (task.structure < 2)
+        floored = np.clip(task.spatial, settings.prior_floor, None)
+        self._log_prior = settings.prior_weight * np.log(floored / floored.sum(axis=0))
+        self.start: FloatArray = np.where(self.cortex, task.prior.probability, 0).astype(np.float64)
+        pool = None if anatomy is None else _pooling(task, anatomy, settings.pool_fwhm_mm)
+        self.axes = self._axes()
+        self.pooled = self._pooled(pool)
+
+    def run(self, series: FloatArray, probability: FloatArray, *, most: int | None = None) -> tuple[FloatArray, int]:
+        """Repeat series -> evidence -> probabilities until the labels settle.
+
+        Parameters
+        ----------
+        series : (dimension, grayordinate) float32 ndarray
+            `pooled`, or the same of other frames.
+        probability : (network, grayordinate) float ndarray
+            To begin with: `start`, or that of a map.
+        most : int, optional
+            Rounds at most; those of the settings by default.
+
+        Returns
+        -------
+        probability : (network, grayordinate) float64 ndarray
+        rounds : int
+        """
+        rows, settings, cortex = Rows(series, self.cortex, self.place), self.settings, self.cortex
+        fresh = probability is self.start
+        weight = probability**2 if fresh else self._members(probability)
+        for rounds in range(1, (most or settings.max_iterations) + 1):
+            evidence = rows.discriminate(weight, np.where(cortex, probability, 0), settings.shrinkage)
+            score = self._log_prior + settings.evidence_weight * evidence
+            score -= score.max(axis=0)
+            updated = np.exp(score)
+            updated /= updated.sum(axis=0)
+            updated[:, ~self.task.valid] = 0
+            moved = float((updated.argmax(axis=0) != probability.argmax(axis=0))[cortex].mean())
+            probability = updated
+            # A first round that moves nothing says only that the prior was strong: the series of its soft members are
+            # blurred, and sharpen in the second.
+            if (rounds > 1 or not fresh) and moved < settings.tolerance:
+                break
+            weight = self._members(probability)
+        return probability, rounds
+
+    def _members(self, probability: FloatArray) -> FloatArray:
+        """Weights of the confident members of each network."""
+        sure = probability.max(axis=0) > self.settings.core_probability
+        weight: FloatArray = np.where(self.cortex, probability * sure, 0)
         # A network that lost every confident member goes on from what the prior says of it.
         lost = weight.sum(axis=1) < 1
-        weight[lost] = start[lost] ** 2
-    return probability, rounds
+        weight[lost] = self.start[lost] ** 2
+        return weight
 
+    def _axes(self) -> FloatArray | None:
+        series, most = self.task.basis.data, self.settings.max_dimensions
+        if len(series) <= most:
+            return None
+        on_cortex = self.place.put(np.where(self.cortex, series, np.float32(0)))
+        axes = np.linalg.eigh(self.place.get(on_cortex @ on_cortex.T).astype(np.float64))[1]
+        return np.ascontiguousarray(axes[:, : -most - 1 : -1].T, dtype=np.float32)
 
-def _pooled(task: Task, cortex: BoolArray, pool: Pool | None, settings: IterativeSettings, place: Device) -> FloatArray:
-    """Series along the principal axes of the cortex, pooled along the surface; (dimension, grayordinate) float32."""
-    series = task.basis.data
-    if len(series) > settings.max_dimensions:
-        on_cortex = place.put(np.where(cortex, series, np.float32(0)))
-        axes = np.linalg.eigh(place.get(on_cortex @ on_cortex.T).astype(np.float64))[1]
-        largest = np.ascontiguousarray(axes[:, : -settings.max_dimensions - 1 : -1].T, dtype=np.float32)
-        series = place.get(place.put(largest) @ place.put(series))
-    pooled = series if pool is None else pool(series)
-    pooled = np.where(task.valid, pooled, 0).astype(np.float32)
-    _lengthen(pooled, cortex, task.valid)
-    return pooled
+    def _pooled(self, pool: Pool | None) -> FloatArray:
+        """Series along the axes, pooled along the surface, 0 where not valid."""
+        pooled = self.along_axes()
+        pooled = pooled if pool is None else pool(pooled)
+        pooled = np.where(self.task.valid, pooled, 0).astype(np.float32)
+        _lengthen(pooled, self.cortex, self.task.valid)
+        return pooled
+
+    def along_axes(self) -> FloatArray:
+        """Return the series along the axes, not pooled; (dimension kept, grayordinate) float32."""
+        series = self.task.basis.data
+        if self.axes is None:
+            return series
+        along: FloatArray = self.place.get(self.place.put(self.axes) @ self.place.put(series))
+        return along
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from actionloop import facts
 from actionloop.brain import Geodesic, adjacency, connected_pieces, vertex_areas
 from actionloop.networks.pieces import describe_piece, mask_of
 from actionloop.networks.prior import node_vertex
-from actionloop.types import HEMISPHERES, Anatomy, FloatArray, Hemisphere, IntArray, NetworkMap, Piece
+from actionloop.types import HEMISPHERES, Anatomy, BoolArray, Grayordinates, Hemisphere, NetworkMap, Piece, Surface
 
 
 def scan_nodes(network_map: NetworkMap, anatomy: Anatomy, template: Anatomy) -> list[Piece]:
@@ -36,19 +38,16 @@ def scan_nodes(network_map: NetworkMap, anatomy: Anatomy, template: Anatomy) -> 
     if "SCAN" not in network_map.names:
         return []
     limits = facts.load("mapping")["nodes"]
-    nodes = facts.load("scan")["node"]
     pieces: list[Piece] = []
     for hemisphere in HEMISPHERES:
         mask = mask_of(network_map, "SCAN", hemisphere)
         surface = anatomy.surface(hemisphere)
         neighbours, area_mm2 = adjacency(surface.faces, surface.n_vertices), vertex_areas(surface)
-        distance_mm = _node_distances(network_map, template, hemisphere, nodes)
-        nearest, reachable = distance_mm.argmin(axis=0), distance_mm.min(axis=0) <= limits["reach_mm"]
-        for index, node in enumerate(nodes):
-            share = connected_pieces(mask & reachable & (nearest == index), neighbours)
+        for name, territory in node_territories(network_map.grayordinates, template, hemisphere).items():
+            share = connected_pieces(mask & territory, neighbours)
             largest = max(share, key=lambda piece: area_mm2[piece].sum(), default=None)
             if largest is not None and area_mm2[largest].sum() >= limits["min_node_mm2"]:
-                place = (f"SCAN {node['name']}", "SCAN", hemisphere)
+                place = (name, "SCAN", hemisphere)
                 pieces.append(describe_piece(network_map, anatomy, template, vertices=largest, place=place))
     return pieces
 
@@ -92,12 +91,29 @@ def amn_regions(network_map: NetworkMap, anatomy: Anatomy, template: Anatomy, *,
     return pieces
 
 
-def _node_distances(
-    network_map: NetworkMap, template: Anatomy, hemisphere: Hemisphere, nodes: list[dict[str, list[float]]]
-) -> FloatArray:
-    """Geodesic mm from each published node to every mesh vertex; (node, vertex)."""
-    surface = template.surface(hemisphere)
-    cortex: IntArray = network_map.grayordinates.vertices(hemisphere)
-    geodesic = Geodesic(surface)
-    starts = [node_vertex(surface, cortex, np.asarray(node[hemisphere], dtype=float)) for node in nodes]
-    return np.stack([geodesic.from_vertices(start) for start in starts])
+def node_territories(axis: Grayordinates, template: Anatomy, hemisphere: Hemisphere) -> dict[str, BoolArray]:
+    """Divide the cortex near the published SCAN nodes among them, by geodesic distance on the template.
+
+    Parameters
+    ----------
+    axis : Grayordinates
+    template : Anatomy
+    hemisphere : {'L', 'R'}
+
+    Returns
+    -------
+    dict of str to (vertex,) bool ndarray
+        Mesh vertices of each node, by name.
+    """
+    vertices = np.ascontiguousarray(axis.vertices(hemisphere), dtype=np.int64)
+    return dict(_territories(template.surface(hemisphere), hemisphere, vertices.tobytes()))
+
+
+@lru_cache(maxsize=4)
+def _territories(surface: Surface, hemisphere: Hemisphere, cortex: bytes) -> dict[str, BoolArray]:
+    nodes, reach_mm = facts.load("scan")["node"], facts.load("mapping")["nodes"]["reach_mm"]
+    geodesic, vertices = Geodesic(surface), np.frombuffer(cortex, dtype=np.int64)
+    starts = [node_vertex(surface, vertices, np.asarray(node[hemisphere], dtype=float)) for node in nodes]
+    distance_mm = np.stack([geodesic.from_vertices(start) for start in starts])
+    nearest, reachable = distance_mm.argmin(axis=0), distance_mm.min(axis=0) <= reach_mm
+    return {f"SCAN {node['name']}": reachable & (nearest == index) for index, node in enumerate(nodes)}

@@ -70,6 +70,7 @@ def simulate_session(
     rng: Generator,
     loudness: Loudness | None = None,
     cortex_only: bool = False,
+    restlessness: float = 1.0,
 ) -> Session:
     """Simulate one session.
 
@@ -87,6 +88,8 @@ def simulate_session(
         The calibrated one by default.
     cortex_only : bool
         Only the 59,412 cortical rows.
+    restlessness : float
+        How much the head moves, as a multiple of the usual.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def simulate_session(
     long = coloured(rng, loud.network_spectrum, timing, n_rows=loud.long_count).T
     long *= slow_gain(rng, timing, n_series=loud.long_count, depth=loud.depth, period_s=loud.period_s)
     whole = coloured(rng, loud.network_spectrum, timing, n_rows=1).T
-    motion = draw_motion(rng, timing)
+    motion = draw_motion(rng, timing, restlessness=restlessness)
     fd_mm = framewise_displacement(motion)
     low = np.concatenate(
         [long * (loud.long_sd / np.sqrt(loud.long_count)), whole * loud.global_sd, _trace(motion, fd_mm, tr_s)], axis=1

@@ -13,12 +13,16 @@ from actionloop.pipeline.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from actionloop.phantom import make_phantoms
+    from actionloop.pipeline.check import CheckRequest, check_data
+    from actionloop.pipeline.checked import CheckReport
     from actionloop.pipeline.cohort import BuiltPrior, CohortRequest, build_prior
     from actionloop.pipeline.run import Outcome, PlanRequest, demo, plan
     from actionloop.pipeline.settings import Settings, read_settings
 
 __all__ = [
     "BuiltPrior",
+    "CheckReport",
+    "CheckRequest",
     "CohortRequest",
     "DoctorReport",
     "Outcome",
@@ -27,6 +31,7 @@ __all__ = [
     "Settings",
     "Silent",
     "build_prior",
+    "check_data",
     "demo",
     "demo_person",
     "doctor",
@@ -38,11 +43,14 @@ __all__ = [
 
 _LATER = {
     "BuiltPrior": "actionloop.pipeline.cohort",
+    "CheckReport": "actionloop.pipeline.checked",
+    "CheckRequest": "actionloop.pipeline.check",
     "CohortRequest": "actionloop.pipeline.cohort",
     "Outcome": "actionloop.pipeline.run",
     "PlanRequest": "actionloop.pipeline.run",
     "Settings": "actionloop.pipeline.settings",
     "build_prior": "actionloop.pipeline.cohort",
+    "check_data": "actionloop.pipeline.check",
     "demo": "actionloop.pipeline.run",
     "make_phantoms": "actionloop.phantom",
     "plan": "actionloop.pipeline.run",

@@ -12,12 +12,13 @@ from actionloop import files, signal
 from actionloop.arrays import device, side_by_side
 from actionloop.brain import Parcels
 from actionloop.errors import ActionloopError
-from actionloop.networks import find_method, map_networks, parcellate_prior
+from actionloop.networks import expand, find_method, map_networks, parcellate_prior
 from actionloop.pipeline.settings import MappingSettings
 from actionloop.types import Anatomy, Basis, BoolArray, FloatArray, Grayordinates, NetworkMap, Prior, Timeseries
 
 EFFECTORS = ("foot", "hand", "mouth")
 Say = Callable[[str], None]
+Make = Callable[[Timeseries], NetworkMap]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,22 @@ class Recipe:
         """Return the recipe for series of parcels, without any step along the surface."""
         exclude = None if self.exclude is None else np.array([self.exclude[rows].all() for rows in parcels.members])
         return replace(self, prior=parcellate_prior(self.prior, parcels), anatomy=None, exclude=exclude)
+
+    def maker(self, axis: Grayordinates, *, parcels: Parcels | None = None, lesion: BoolArray | None = None) -> Make:
+        """Return what maps any series on an axis to the cortical vertices, whether it has voxels or is of parcels.
+
+        A recipe of parcels no longer knows the rows of the lesion, which are then given.
+        """
+        recipe, vertices = self.on(axis), files.template_grayordinates()
+
+        def make(series: Timeseries) -> NetworkMap:
+            made = recipe.make(series)
+            if parcels is None:
+                return made.cortex()
+            spread = expand(made, parcels, vertices)
+            return spread if lesion is None else spread.without(lesion)
+
+        return make
 
     def make(self, series: Timeseries) -> NetworkMap:
         """Map a series."""

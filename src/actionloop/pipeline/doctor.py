@@ -40,6 +40,7 @@ LIBRARIES = (
     "pygeodesic",
     "rich",
     "scikit-image",
+    "scikit-learn",
     "scipy",
     "threadpoolctl",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from actionloop import facts, files
 from actionloop.brain import vertex_areas
 from actionloop.files import OutputFolder
 from actionloop.navigation import write_brainsight, write_localite
+from actionloop.pipeline.cleaning import OURS
 from actionloop.pipeline.person import PersonResult
-from actionloop.types import HEMISPHERES, CoilPose
+from actionloop.pipeline.trust import UNJUDGED
+from actionloop.reliability import VERDICT_WORDS, TargetReliability
+from actionloop.types import HEMISPHERES, CoilPose, Target
 
 Written = list[tuple[str, str]]
 
@@ -68,12 +72,13 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
     provenance = files.provenance(
         result.job.inputs,
         root=root,
-        options={**result.job.settings.model_dump(), **_given_files(result)},
+        options={**result.job.settings.model_dump(), "cleaning": _cleaning(result), **_given_files(result)},
         seed=result.job.settings.seed,
         frame=result.head.anatomy.frame,
         anatomy=result.head.anatomy.description,
         image_sha256=None if result.head.image is None else result.head.image.header_sha256,
-        navigation="written" if not result.head.reason and result.targets else result.head.reason or "no target",
+        navigation=navigation_state(result),
+        reliability=_reliability(result),
         method=result.network_map.method,
         method_settings=dict(result.network_map.settings),
         runs=[dict(run) for run in result.runs],
@@ -82,6 +87,43 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
     )
     put("provenance", lambda path: files.write_json(path, provenance))
     return written, provenance
+
+
+def navigation_state(result: PersonResult) -> str:
+    """Say what became of the navigation files: 'written', 'forced', or why there are none."""
+    if result.head.reason or not result.targets:
+        return result.head.reason or "no target"
+    if not result.exported:
+        return f"withheld: no reliable target{f' ({result.unjudged})' if result.unjudged else ''}"
+    doubtful = [
+        target for target in result.exported if (found := verdict_of(result, target)) and found.verdict == "none"
+    ]
+    short = result.reliability is None and result.unjudged.startswith(UNJUDGED)
+    return "forced" if doubtful or short else "written"
+
+
+def _reliability(result: PersonResult) -> dict[str, Any]:
+    """Return what the provenance says of reliability."""
+    found = result.reliability
+    if found is None:
+        return {"judged": False, "reason": result.unjudged, "forced": result.job.settings.force}
+    return {
+        "judged": True,
+        "forced": result.job.settings.force,
+        "minutes": found.minutes,
+        "resamples": found.resamples.n,
+        "block_s": found.resamples.block_s,
+        "halves_equal": found.halves.equal,
+        "halves_nmi": found.halves.nmi,
+        "nsi": None if found.similarity is None else found.similarity.value,
+        "verdicts": {one.name: [one.verdict, round(one.probability, 4)] for one in found.targets},
+    }
+
+
+def _cleaning(result: PersonResult) -> dict[str, Any] | None:
+    """Return the named cleaning that runs got here; None where none did."""
+    ours = any(str(run["cleaning"]).startswith(OURS) for run in result.runs)
+    return result.job.settings.cleaning.resolved() if ours else None
 
 
 def _put_maps(put: Callable[..., None], result: PersonResult) -> None:
@@ -138,7 +180,7 @@ def _put_tables(put: Callable[..., None], result: PersonResult) -> None:
     tables: dict[str, list[dict[str, Any]]] = {
         "networks": network_table(result),
         "nodes": files.node_rows(result.pieces),
-        "targets": files.target_rows(result.targets),
+        "targets": files.target_rows(result.targets, _verdict_columns(result)),
         "sites": files.site_rows(result.sites, result.targets),
     }
     for name, rows in tables.items():
@@ -148,6 +190,8 @@ def _put_tables(put: Callable[..., None], result: PersonResult) -> None:
         put(f"{name}_json", lambda path, sidecar=sidecar: files.write_json(path, sidecar))
     if result.controls:
         put("controls", lambda path: files.write_table(path, result.controls))
+    if result.shifts:
+        put("shifts", lambda path: files.write_table(path, result.shifts))
 
 
 def _put_navigation(put: Callable[..., None], result: PersonResult) -> None:
@@ -161,10 +205,50 @@ def _put_navigation(put: Callable[..., None], result: PersonResult) -> None:
 
 
 def navigation_poses(result: PersonResult) -> list[CoilPose]:
-    """Return the coil poses that may be exported, best first; none where `head.reason` says why not."""
+    """Return the coil poses that may be exported, best first; none where `head.reason` says why not.
+
+    Names say what the reader of a file must know of a target: that it was forced, or that nobody judged it.
+    """
     if result.head.reason:
         return []
-    return [target.pose for target in result.targets if target.pose is not None]
+    return [_told(target.pose, verdict_of(result, target)) for target in result.exported if target.pose is not None]
+
+
+def verdict_of(result: PersonResult, target: Target) -> TargetReliability | None:
+    """Return the verdict on a target; None where there is none."""
+    found = () if result.reliability is None else result.reliability.targets
+    same = (one for one in found if (one.name, one.hemisphere) == (target.name, target.piece.hemisphere))
+    return next(same, None)
+
+
+def _told(pose: CoilPose, verdict: TargetReliability | None) -> CoilPose:
+    """Put the verdict into the name and the note of a pose."""
+    if verdict is None:
+        words, note = "not judged", "reliability not judged"
+    else:
+        words = {"use": "", "caution": "caution", "none": "FORCED, not reliable"}[verdict.verdict]
+        note = f"{VERDICT_WORDS[verdict.verdict]}: probability {verdict.probability:.2f} within {verdict.near_mm:g} mm"
+        if verdict.verdict == "none":
+            note = f"exported with --force although there is {note}"
+    label = f"{pose.label} ({words})" if words else pose.label
+    return replace(pose, label=label, note="; ".join(part for part in (pose.note, note) if part))
+
+
+def _verdict_columns(result: PersonResult) -> dict[str, dict[str, Any]]:
+    """Columns of the targets' table that the verdict fills, by target."""
+    return {
+        one.name: {
+            "verdict": one.verdict,
+            "probability_near": one.probability,
+            "spread": one.spread_mm,
+            "spread_95": one.spread_95_mm,
+            "present": one.present,
+            "halves_distance": one.halves_mm,
+            "minutes_more": one.minutes_more,
+            "verdict_reasons": " ".join(one.reasons),
+        }
+        for one in (() if result.reliability is None else result.reliability.targets)
+    }
 
 
 def network_table(result: PersonResult) -> list[dict[str, Any]]:

@@ -10,12 +10,18 @@ from typing import Any
 from actionloop import facts, files
 from actionloop.files import OutputFolder
 from actionloop.networks import DEFAULT_METHOD, find_method
-from actionloop.pipeline.exports import Written, entities_of, navigation_poses, network_table
+from actionloop.pipeline.cleaning import OURS, describe_cleaning
+from actionloop.pipeline.exports import Written, entities_of, navigation_poses, navigation_state, network_table
 from actionloop.pipeline.person import PersonResult, best_targets
 from actionloop.pipeline.priors import PHANTOMS
-from actionloop.report import ReportContent, Table, draw_pictures, render_report
+from actionloop.pipeline.trustpage import trust_content
+from actionloop.report import Exports, ReportContent, Table, TrustContent, draw_pictures, render_report
 
 _NAVIGATION = ("brainsight", "localite")
+_CALIBRATED = (
+    "The probability of lying within 5 mm of the true node was calibrated on simulated people, whose truth is known, "
+    "and on noise; nobody knows a real person's true nodes."
+)
 
 
 def write_report(
@@ -38,6 +44,8 @@ def write_report(
         fc=matrices,
         progress=lambda name: say(f"drawing {name}"),
     )
+    trust = _trust(result, say) if result.loaded else None
+    pictures = [*pictures, *(trust.pictures if trust else ())]
     entities = entities_of(result)
     for picture in pictures:
         path = out.write("figure", {**entities, "desc": picture.key}, partial(_save, png=picture.png))
@@ -61,6 +69,7 @@ def write_report(
         navigation_reason=_navigation_reason(result),
         controls=_control_tables(result),
         pictures=pictures,
+        trust=trust,
         methods=methods(result),
         references=references(result),
         written=written,
@@ -69,6 +78,26 @@ def write_report(
     page = render_report(content)
     path = out.write("report", {"sub": entities["sub"]}, lambda place: files.write_text(place, page))
     return path.relative_to(out.path).as_posix()
+
+
+def _trust(result: PersonResult, say: Callable[[str], None]) -> TrustContent:
+    """Put together what the page says of how far to trust the map."""
+    state = navigation_state(result)
+    notes = [f"Not judged: {result.unjudged}."] if result.reliability is None else [_CALIBRATED]
+    exports: Exports = "withheld" if state.startswith("withheld") else "forced" if state == "forced" else "written"
+    loaded = result.loaded
+    return trust_content(
+        result.reliability,
+        result.network_map,
+        result.head.anatomy,
+        targets=result.targets,
+        motion=loaded.motion if loaded else (),
+        series=loaded.series if loaded else None,
+        controls=result.shifts,
+        exports=exports,
+        notes=notes,
+        progress=lambda name: say(f"drawing {name}"),
+    )
 
 
 def in_short(result: PersonResult, written: Written) -> str:
@@ -113,14 +142,13 @@ def _warnings(result: PersonResult) -> list[str]:
             "Template anatomy: surfaces, scalp and positions are those of an average head. They do not tell where a "
             "target lies in this person's head."
         )
-    found.append(
-        "How far this map can be trusted has not been judged: this version reports no reliability of map or target. "
-        "Compare the two halves of the scan under Controls."
-    )
-    if any("plain cleaning" in str(run["cleaning"]) for run in result.runs):
+    if result.reliability is None:
+        found.append(f"How far this map can be trusted has not been judged: {result.unjudged}.")
+    if _cleaned_here(result):
+        cleaning = result.job.settings.cleaning.chosen()
         found.append(
-            "The input was preprocessed but not denoised: actionloop removed 24 motion parameters and the global "
-            "signal and left out frames that moved. A dedicated denoising (XCP-D) is preferable."
+            f"The input was preprocessed but not denoised: actionloop cleaned it ({cleaning.name}). A dedicated "
+            "denoising (XCP-D) is preferable."
         )
     found += [f"{gap[0].upper()}{gap[1:]}." for gap in result.gaps]
     if any(run.kind == "parcels" for run in result.job.person.runs):
@@ -135,6 +163,11 @@ def _warnings(result: PersonResult) -> list[str]:
     if result.prior is None:
         found.append("The networks come from a map that was given; actionloop did not make or check it.")
     return found
+
+
+def _cleaned_here(result: PersonResult) -> bool:
+    """Tell whether a named cleaning of ours was used on a run."""
+    return any(str(run["cleaning"]).startswith(OURS) for run in result.runs)
 
 
 def _run_row(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,6 +192,8 @@ def _no_target_reason(result: PersonResult) -> str:
 def _navigation_reason(result: PersonResult) -> str:
     if navigation_poses(result):
         return ""
+    if result.targets and not result.exported:
+        return "no reliable target; --force writes them all the same and records it"
     return result.head.reason or _no_target_reason(result) or "no target has a coil pose"
 
 
@@ -203,6 +238,7 @@ def methods(result: PersonResult) -> list[str]:
         sentences += [
             f"The cortical time series ({len(result.runs)} run(s); {result.cleaning}) were demeaned, scaled to unit "
             f"variance run by run, and joined on {_rows(result)}.",
+            *([describe_cleaning(result.job.settings.cleaning)] if _cleaned_here(result) else []),
             find_method(result.network_map.method).describe(result.network_map.settings),
             _compression(result.network_map.settings),
             f"Prior: {result.prior.source}, from the published SCAN coordinates [2], the 17-network parcellation [3], "

@@ -11,16 +11,28 @@ import numpy as np
 
 from actionloop import files, signal
 from actionloop.files import PersonFiles
-from actionloop.networks import amn_regions, scan_nodes
+from actionloop.networks import amn_regions, find_method, scan_nodes
 from actionloop.pipeline.controls import Recipe
 from actionloop.pipeline.head import Head, read_head, template_head
 from actionloop.pipeline.lesion import lesion_rows
+from actionloop.pipeline.otherwise import Otherwise
 from actionloop.pipeline.priors import PHANTOMS, area_names, choose_prior, read_any_prior
 from actionloop.pipeline.progress import Progress
-from actionloop.pipeline.series import parcels_of
+from actionloop.pipeline.series import PersonSeries, parcels_of
 from actionloop.pipeline.settings import Settings
-from actionloop.pipeline.stages import controls_of, given_map, map_of, series_of, spread_parcels
+from actionloop.pipeline.stages import (
+    controls_of,
+    given_map,
+    map_of,
+    series_of,
+    shifts_of,
+    spread_parcels,
+    uncleaned,
+)
 from actionloop.pipeline.steps import Steps, key_of
+from actionloop.pipeline.trust import judge_targets, trusted
+from actionloop.reliability import Reliability
+from actionloop.reliability.matching import Ruler
 from actionloop.targets import rank_targets, read_sites
 from actionloop.types import (
     BoolArray,
@@ -33,7 +45,16 @@ from actionloop.types import (
 )
 
 OF_INTEREST = ("SCAN", "AMN", "foot", "hand", "mouth")
-STEPS = ("reading the anatomy", "reading the scan", "mapping", "controls", "nodes and targets", "files", "report")
+STEPS = (
+    "reading the anatomy",
+    "reading the scan",
+    "mapping",
+    "controls",
+    "nodes and targets",
+    "reliability",
+    "files",
+    "report",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +104,9 @@ class PersonResult:
         Best first.
     sites : tuple of SiteReading
     controls : tuple of mappings
+    shifts : tuple of mappings
+        Where targets go when the map is made otherwise.
+    loaded : PersonSeries or None
     runs : tuple of mappings
     cleaning : str
     fc : (network, network) float ndarray or None
@@ -92,6 +116,10 @@ class PersonResult:
         Rows with signal that were not excluded.
     excluded : int
         Rows left out as lesion.
+    reliability : Reliability or None
+        None where it was not, or could not be, found out.
+    unjudged : str
+        Why it is None.
     notes : tuple of str
     input_sha256 : mapping of path to hash
     key : str
@@ -107,15 +135,31 @@ class PersonResult:
     targets: tuple[Target, ...]
     sites: tuple[SiteReading, ...]
     controls: tuple[Mapping[str, Any], ...]
+    shifts: tuple[Mapping[str, Any], ...]
     runs: tuple[Mapping[str, Any], ...]
     cleaning: str
     fc: FloatArray | None
     fc_names: tuple[str, ...]
     valid: BoolArray
     excluded: int
+    loaded: PersonSeries | None
+    reliability: Reliability | None
+    unjudged: str
     notes: tuple[str, ...]
     input_sha256: Mapping[str, str]
     key: str
+
+    @property
+    def exported(self) -> tuple[Target, ...]:
+        """Targets that navigation files are written of: those to be trusted, all of them where nobody judged.
+
+        Where there is no scan to judge by (a map was given), or no judgement was asked for, files are written and say
+        so. A scan too short to be judged counts as none to be trusted.
+        """
+        settings = self.job.settings
+        if settings.force or not settings.reliability or self.job.map_file is not None:
+            return self.targets
+        return tuple(trusted(self.targets, self.reliability))
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -135,10 +179,14 @@ def job_keys(job: PersonJob, hashes: Mapping[str, str]) -> dict[str, str]:
     def contents(*paths: Path | None) -> list[str | None]:
         return [None if path is None else hashes[str(path)] for path in paths]
 
-    runs = [[run.name, run.kind, run.space, run.cleaned, run.tr_s, contents(*run.files)] for run in person.runs]
+    runs = [
+        [run.name, run.kind, run.space, run.cleaned, run.filtered, run.tr_s, contents(*run.files)]
+        for run in person.runs
+    ]
     head = [contents(*(person.surfaces.files if person.surfaces else ())), contents(person.t1w, *person.sulc.values())]
     whole = {"subcortex": settings.mapping.subcortex, "adjacent_mm": settings.mapping.adjacent_mm}
-    series = key_of({"runs": runs, **(whole if settings.mapping.subcortex else {})})
+    cleaning = settings.cleaning.resolved()
+    series = key_of({"runs": runs, "cleaning": cleaning, **(whole if settings.mapping.subcortex else {})})
     mapping = key_of(
         {
             "series": series,
@@ -193,6 +241,35 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     controls = controls_of(job, loaded, recipe, steps, keys["controls"], progress)
     progress.step(STEPS[4])
     pieces, targets, sites = find_targets(network_map, head, job.settings)
+    progress.step(STEPS[5])
+    reliability, unjudged = None, "it was not asked for" if loaded else "there is no scan: a finished map was given"
+    if loaded and recipe and targets and job.settings.reliability:
+        reliability, unjudged = judge_targets(
+            job,
+            loaded.series if parcels else loaded.series.cortex(),
+            recipe,
+            network_map,
+            targets,
+            head,
+            kept=(steps, keys["map"]),
+            progress=progress,
+            lesion=lesion,
+            parcels=parcels,
+        )
+    shifts: list[dict[str, Any]] = []
+    if loaded and recipe and targets and job.settings.controls:
+        otherwise = Otherwise(
+            loaded,
+            network_map,
+            recipe.maker(loaded.series.grayordinates, parcels=parcels, lesion=lesion),
+            Ruler(tuple(targets), head.anatomy, files.template_anatomy(), area_names()),
+            prior,
+            uncleaned(job),
+            job.settings.cleaning.chosen().band_hz,
+            at_once=not find_method(job.settings.mapping.method).compiled,
+        )
+        halves = None if reliability is None else reliability.halves
+        shifts = shifts_of(job, otherwise, halves, steps, keys["person"], progress)
     fc_names = tuple(name for name in OF_INTEREST if name in network_map.names and network_map.members(name).any())
     fc_keys = np.array([network_map.key(name) for name in fc_names], dtype=np.int64)
     return PersonResult(
@@ -205,12 +282,16 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         targets=tuple(targets),
         sites=tuple(sites),
         controls=tuple(controls),
+        shifts=tuple(shifts),
         runs=loaded.runs if loaded else (),
         cleaning=loaded.cleaning if loaded else "",
         fc=signal.network_fc(loaded.series.cortex(), made.cortex().label, fc_keys) if loaded and fc_names else None,
         fc_names=fc_names,
         valid=network_map.probability.sum(axis=0) > 0,
         excluded=int(lesion.sum()),
+        loaded=loaded,
+        reliability=reliability,
+        unjudged=unjudged if targets else "there is no target",
         notes=_notes(job, head, lesion, prior),
         input_sha256=hashes,
         key=keys["person"],

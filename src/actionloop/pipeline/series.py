@@ -13,7 +13,10 @@ from scipy import sparse
 from actionloop import files, signal
 from actionloop.brain import Parcels, apply_weights, sphere_weights
 from actionloop.errors import GeometryError, InputError, SignalError
-from actionloop.files import Confounds, PersonFiles, RunFiles
+from actionloop.files import PersonFiles, RunFiles
+from actionloop.pipeline.cleaning import clean_run, require_cleanable
+from actionloop.pipeline.motion import RunMotion, joined_displacement
+from actionloop.pipeline.settings import CleaningSettings
 from actionloop.types import HEMISPHERES, BoolArray, FloatArray, Grayordinates, Hemisphere, Timeseries
 
 HALF = 0.5
@@ -38,17 +41,26 @@ class PersonSeries:
         One row per run for the report.
     cleaning : str
         Name of what was removed, for the methods paragraph.
+    motion : tuple of RunMotion
+        One per run.
     """
 
     series: Timeseries
     run_lengths: tuple[int, ...]
     runs: tuple[Mapping[str, Any], ...]
     cleaning: str
+    motion: tuple[RunMotion, ...] = ()
+
+    def fd_of_frames(self) -> FloatArray | None:
+        """Framewise displacement of each frame of the joined series, (frame,) in mm; None unless known of all runs."""
+        found = joined_displacement(self.motion)
+        return None if found is None or len(found) != self.series.n_frames else found
 
 
 def load_series(
     person: PersonFiles,
     *,
+    cleaning: CleaningSettings | None = None,
     global_signal: bool | None = None,
     voxels: bool = False,
     adjacent_mm: float = 0,
@@ -59,9 +71,10 @@ def load_series(
     Parameters
     ----------
     person : PersonFiles
+    cleaning : CleaningSettings, optional
+        For input that is only preprocessed; input that another program denoised is taken as it is.
     global_signal : bool, optional
-        Remove the global signal. By default it is removed where the cleaning is ours (preprocessed input), and
-        input that another program denoised is taken as it is.
+        Remove the global signal, whatever `cleaning` says and from denoised input too.
     voxels : bool
         Keep subcortex and cerebellum, which CIFTI series have.
     adjacent_mm : float
@@ -75,16 +88,22 @@ def load_series(
 
     Raises
     ------
-    InputError, SignalError
-        A run that cannot be used; nothing is joined then.
+    InputError, SignalError, OptionError
+        A run that cannot be used, or a cleaning that would be a second one; nothing is joined then.
     """
+    cleaning = cleaning or CleaningSettings()
+    require_cleanable(person, cleaning)
+    _require_one_tr({run.name: run.tr_s for run in person.runs if run.tr_s is not None})
     target = files.template_grayordinates()
     parts: list[Timeseries] = []
     rows: list[dict[str, Any]] = []
+    motion: list[RunMotion] = []
     for run in person.runs:
         say(f"reading {run.name}")
         raw = _read(run)
-        cleaned, words = _clean(raw, run, global_signal)
+        _require_one_tr({**{row["name"]: row["tr_s"] for row in rows}, run.name: raw.tr_s})
+        cleaned, words, moved = clean_run(raw, run, cleaning, global_signal=global_signal)
+        motion.append(moved)
         if run.kind == "parcels":
             on_target = cleaned
         else:
@@ -108,7 +127,18 @@ def load_series(
     joined = signal.concatenate(parts)
     signal.usable(joined)
     names = list(dict.fromkeys(str(row["cleaning"]) for row in rows))
-    return PersonSeries(joined, tuple(part.n_frames for part in parts), tuple(rows), "; ".join(names))
+    lengths = tuple(part.n_frames for part in parts)
+    return PersonSeries(joined, lengths, tuple(rows), "; ".join(names), tuple(motion))
+
+
+def _require_one_tr(tr_s: Mapping[str, float]) -> None:
+    """Refuse runs, by name, of several repetition times."""
+    if tr_s and max(tr_s.values()) - min(tr_s.values()) > 1e-3 * min(tr_s.values()):
+        raise SignalError(
+            f"runs differ in repetition time: {', '.join(f'{name} {value:g} s' for name, value in tr_s.items())}",
+            fix="choose runs of one repetition time with --run-id, --session-label or --bids-filter-file, or correct a "
+            "wrong one with --tr",
+        )
 
 
 def _with_voxels(series: Timeseries, target: Grayordinates, run: RunFiles, adjacent_mm: float) -> Timeseries:
@@ -229,83 +259,3 @@ def _read(run: RunFiles) -> Timeseries:
         )
     data, _ = files.read_surface_series(run.paths[0], run.paths[1], tr_s=run.tr_s)
     return joined_surfaces(data, tr_s=run.tr_s, source=where)
-
-
-def _clean(series: Timeseries, run: RunFiles, global_signal: bool | None) -> tuple[Timeseries, str]:
-    """Clean one run as its origin asks; returns the kept frames and what was done, in words."""
-    if run.cleaned:
-        kept, words = _censor(series, run)
-        if global_signal:
-            column = signal.global_signal(kept)[:, None]
-            return signal.regress(kept, column, names=["global signal"]), f"{words}, global signal regressed here"
-        return kept, words
-    path = run.motion or run.confounds
-    if path is None:
-        raise InputError(
-            "this run is preprocessed but not denoised, and its table of confounds or motion is missing",
-            where=run.paths[0],
-            fix="keep the *_desc-confounds_timeseries.tsv (HCP: Movement_Regressors.txt) beside it, or give denoised "
-            "data (XCP-D)",
-        )
-    table = files.read_confounds(path)
-    if table.n_frames != series.n_frames:
-        raise InputError(
-            f"the series has {series.n_frames} frames and its confound table {table.n_frames}",
-            where=table.source,
-            fix="check that both belong to the same run",
-        )
-    with_global_signal = global_signal is None or global_signal
-    if set(files.MOTION_NAMES) <= set(table.names) or (not table.names and table.values.shape[1] in (6, 12)):
-        cleaning = signal.plain_cleaning(with_global_signal=with_global_signal)
-        cleaned, _ = signal.clean(
-            series,
-            files.motion_parameters(table),
-            cleaning=cleaning,
-            fd_mm=table.framewise_displacement(),
-            keep=~table.non_steady(),
-        )
-        return cleaned, f"plain cleaning {cleaning.name}"
-    return regress_whole(series, table, with_global_signal=with_global_signal, filtered=run.filtered)
-
-
-def regress_whole(
-    series: Timeseries, table: Confounds, *, with_global_signal: bool, filtered: bool
-) -> tuple[Timeseries, str]:
-    """Regress every column of a table, then the mean of what is left; for tables made to be used whole.
-
-    A series that was filtered gets its confounds filtered alike: otherwise their removal would put back what the
-    filter took out.
-    """
-    names = list(table.names) or [f"column {i + 1}" for i in range(table.values.shape[1])]
-    columns = table.everything()
-    words = f"{len(names)} confounds regressed"
-    if filtered:
-        band_hz = signal.plain_cleaning().band_hz
-        assert band_hz is not None
-        columns = signal.bandpass(columns, tr_s=series.tr_s, band_hz=band_hz)
-        words += f" (band-passed {band_hz[0]:g}-{band_hz[1]:g} Hz like the series)"
-    cleaned = signal.regress(series, columns, names=names)
-    if with_global_signal:
-        cleaned = signal.regress(cleaned, signal.global_signal(cleaned)[:, None], names=["global signal"])
-        words += ", global signal regressed"
-    return cleaned, words
-
-
-def _censor(series: Timeseries, run: RunFiles) -> tuple[Timeseries, str]:
-    words = "denoised by the pipeline that wrote it, used as it is"
-    if run.outliers is None:
-        return series, words
-    keep, already = files.keep_frames(run.outliers, n_frames=series.n_frames, series=run.paths[0])
-    if already:
-        return series, f"{words}, censored there"
-    return _kept(series, keep, run), f"{words}, {int((~keep).sum())} outlier frames left out"
-
-
-def _kept(series: Timeseries, keep: BoolArray, run: RunFiles) -> Timeseries:
-    if not keep.any():
-        raise SignalError(
-            "every frame of this run is marked as an outlier",
-            where=run.outliers,
-            fix="choose other runs with --run-id, or a milder motion threshold in the denoising",
-        )
-    return signal.select_frames(series, keep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -70,15 +71,60 @@ def _wrong(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
 
 
+class CleaningSettings(BaseModel):
+    """How runs are cleaned that no other program denoised; what is None is as in cleaning.toml.
+
+    `fd_threshold_mm` 0 keeps every frame, an empty `band_hz` filters nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None = None
+    global_signal: bool | None = None
+    fd_threshold_mm: float | None = Field(default=None, ge=0, le=10)
+    band_hz: tuple[float, float] | tuple[()] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> CleaningSettings:
+        self.chosen()
+        return self
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Names of the options that somebody gave."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    def chosen(self, *, global_signal: bool | None = None) -> signal.Cleaning:
+        """Return the cleaning; `global_signal`, where given, overrides that of the settings."""
+        plain = signal.plain_cleaning()
+        wanted = self.global_signal if global_signal is None else global_signal
+        fd_threshold_mm = plain.fd_threshold_mm if self.fd_threshold_mm is None else self.fd_threshold_mm
+        band_hz = plain.band_hz if self.band_hz is None else self.band_hz or None
+        return signal.named_cleaning(
+            self.name,
+            with_global_signal=wanted is not False,
+            fd_threshold_mm=fd_threshold_mm or None,
+            band_hz=band_hz,
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """Return everything that shapes the cleaned series, defaults included."""
+        return {"strategy": signal.find_strategy(self.name).key, **asdict(self.chosen())}
+
+
 class Settings(BaseModel):
     """Everything that shapes one person's result, apart from the input files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mapping: MappingSettings = MappingSettings()
+    cleaning: CleaningSettings = CleaningSettings()
     pain_side: str = "unknown"
     pain_region: str = "unknown"
     controls: bool = True
+    reliability: bool = True
+    resamples: int = Field(default=facts.load("reliability")["resampling"]["n"], ge=2, le=10_000)
+    force: bool = False
     seed: int = Field(default=0, ge=0)
 
     def pain(self) -> Pain:
@@ -92,11 +138,12 @@ def read_settings(
     method: str | None = None,
     device: str | None = None,
     subcortex: bool | None = None,
+    cleaning: Mapping[str, Any] | None = None,
     **given: Any,
 ) -> Settings:
     """Combine a configuration file (.toml or .json) with what the command line gives, which wins.
 
-    `method`, `device` and `subcortex` are those of `Settings.mapping`.
+    `method`, `device` and `subcortex` are those of `Settings.mapping`, `cleaning` holds those of `Settings.cleaning`.
 
     Raises
     ------
@@ -112,13 +159,13 @@ def read_settings(
             stated = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         except (OSError, UnicodeDecodeError, ValueError) as error:
             raise InputError(f"the configuration file cannot be read ({error})", where=path) from error
-    mapping = {
-        key: value
-        for key, value in (("method", method), ("device", device), ("subcortex", subcortex))
-        if value is not None
-    }
-    if mapping and isinstance(stated.get("mapping", {}), dict):
-        stated["mapping"] = {**stated.get("mapping", {}), **mapping}
+    for section, values in (
+        ("mapping", {"method": method, "device": device, "subcortex": subcortex}),
+        ("cleaning", cleaning or {}),
+    ):
+        named = {key: value for key, value in values.items() if value is not None}
+        if named and isinstance(stated.get(section, {}), dict):
+            stated[section] = {**stated.get(section, {}), **named}
     try:
         settings = Settings(**{**stated, **{key: value for key, value in given.items() if value is not None}})
         settings.pain()

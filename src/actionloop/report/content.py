@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from actionloop.types import Anatomy, NetworkMap, Piece, SiteReading, Target
+from actionloop.types import Anatomy, Hemisphere, NetworkMap, Piece, SiteReading, Target
 
-Section = Literal["quality", "maps", "targets", "controls"]
+Section = Literal["quality", "maps", "targets", "controls", "trust"]
+Verdict = Literal["use", "caution", "none"]
+Exports = Literal["written", "withheld", "forced", ""]
+
+VERDICT_WORDS: Mapping[Verdict, str] = {
+    "use": "use",
+    "caution": "use with caution",
+    "none": "no reliable target",
+}
+VERDICT_SHAPES: Mapping[Verdict, str] = {"use": "●", "caution": "▲", "none": "■"}
+"""Verdicts differ in word and shape, so that print without colour shows them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +30,7 @@ class Picture:
     ----------
     key : str
         The `desc` of its file name: letters and digits only, unique on the page.
-    section : {'quality', 'maps', 'targets', 'controls'}
+    section : {'quality', 'maps', 'targets', 'controls', 'trust'}
     png : bytes
     alt : str
         What a person who cannot see it should know.
@@ -54,6 +65,116 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     note: str = ""
+
+
+@dataclass(frozen=True)
+class TargetTrust:
+    """How far one target can be trusted, for reading; NaN and None become a dash.
+
+    Attributes
+    ----------
+    name : str
+        Without the side.
+    hemisphere : {'L', 'R'}
+    verdict : {'use', 'caution', 'none'}
+    rank : int or None
+        Of the target on the page, which then shows the verdict; None where it is not there.
+    probability : float
+        That the true node lies within `near_mm`, calibrated.
+    near_mm : float
+    spread_mm, spread_95_mm : float
+        Median and 95th percentile over resampled frames.
+    present : float
+        Share of resamples that have it.
+    halves_mm : float
+        Between its centres in the two halves.
+    reasons : tuple of str
+    minutes_more : float or None
+        That would help.
+    """
+
+    name: str
+    hemisphere: Hemisphere
+    verdict: Verdict
+    rank: int | None = None
+    probability: float = math.nan
+    near_mm: float = 5.0
+    spread_mm: float = math.nan
+    spread_95_mm: float = math.nan
+    present: float = math.nan
+    halves_mm: float = math.nan
+    reasons: tuple[str, ...] = ()
+    minutes_more: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SimilarityTrust:
+    """Network similarity index (NSI) for reading.
+
+    Attributes
+    ----------
+    value : float
+    usable : float
+        Published probability that such a scan is usable.
+    rows : int
+    prior : str
+    """
+
+    value: float
+    usable: float
+    rows: int
+    prior: str
+
+
+@dataclass(frozen=True, eq=False)
+class TrustPart:
+    """Tables and pictures of one kind of evidence, under a heading."""
+
+    title: str
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class TrustContent:
+    """What the section 'How far to trust this' says; whatever is empty is left out.
+
+    Attributes
+    ----------
+    judged : bool
+        False where nothing could be found out of how reliable the map is.
+    facts : mapping of str to str
+        E.g. {'Usable data': '21.3 of 30.5 min'}.
+    targets : sequence of TargetTrust
+    similarity : SimilarityTrust or None
+    exports : {'written', 'withheld', 'forced', ''}
+        What became of the navigation files; '' says nothing.
+    parts : sequence of TrustPart
+        Their pictures are of section 'trust'.
+    notes : sequence of str
+    """
+
+    judged: bool = True
+    facts: Mapping[str, str] = field(default_factory=dict)
+    targets: Sequence[TargetTrust] = ()
+    similarity: SimilarityTrust | None = None
+    exports: Exports = ""
+    parts: Sequence[TrustPart] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Every picture of the section."""
+        return [picture for part in self.parts for picture in part.pictures]
+
+    @property
+    def reliable(self) -> bool:
+        """True unless every target that was judged came out as none."""
+        return not self.targets or any(target.verdict != "none" for target in self.targets)
+
+    def of(self, rank: int) -> TargetTrust | None:
+        """Return what is known of the target of this rank."""
+        return next((target for target in self.targets if target.rank == rank), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +220,8 @@ class ReportContent:
         From `actionloop.files.provenance`.
     rotatable : bool
         Embed the view that can be turned (about 3 MB).
+    trust : TrustContent or None
+        None where nothing was asked of the map's reliability, as of a map that was given.
     """
 
     label: str
@@ -124,3 +247,4 @@ class ReportContent:
     written: Sequence[tuple[str, str]] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     rotatable: bool = True
+    trust: TrustContent | None = None

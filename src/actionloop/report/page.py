@@ -15,7 +15,7 @@ import numpy as np
 from actionloop import __version__, facts
 from actionloop.figures import legend_colours
 from actionloop.files import SIDES, declared_outputs
-from actionloop.report.content import ReportContent
+from actionloop.report.content import VERDICT_SHAPES, VERDICT_WORDS, ReportContent, TargetTrust
 from actionloop.report.rotatable import packed_plotly, rotatable_view
 from actionloop.types import FloatArray, SiteReading, Target
 
@@ -46,6 +46,10 @@ def render_report(content: ReportContent) -> str:
             notice=facts.notice(),
             sides=facts.load("outputs")["dataset"]["sides"],
             best=_best(content.targets),
+            usable=_usable(content),
+            trust_of=lambda target: _trust_of(content, target),
+            verdict_words=VERDICT_WORDS,
+            verdict_shapes=VERDICT_SHAPES,
             ordered=sorted(content.targets, key=lambda target: target.rank),
             colours=legend_colours(content.network_map),
             pictures=_by_section(content),
@@ -91,6 +95,12 @@ def number(value: Any, digits: int = 2) -> str:
     return str(value)
 
 
+def share(value: float | None) -> str:
+    """Write a share, 0 to 1, in per cent."""
+    known = value is not None and math.isfinite(value)
+    return f"{100 * float(value):.0f} %" if known and value is not None else _DASH
+
+
 def point(xyz: FloatArray | None, digits: int = 0) -> str:
     """Write a point as 'x, y, z'."""
     if xyz is None:
@@ -117,7 +127,9 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, point=point, moment=moment, side=lambda hemisphere: SIDES[hemisphere])
+    environment.filters.update(
+        number=number, share=share, point=point, moment=moment, side=lambda hemisphere: SIDES[hemisphere]
+    )
     return environment
 
 
@@ -129,6 +141,18 @@ def _best(targets: Sequence[Target]) -> list[Target]:
     return list(best.values())
 
 
+def _trust_of(content: ReportContent, target: Target) -> TargetTrust | None:
+    return None if content.trust is None else content.trust.of(target.rank)
+
+
+def _usable(content: ReportContent) -> Target | None:
+    """Best-ranked target whose verdict is use; where there is none, caution."""
+    ordered = sorted(content.targets, key=lambda target: target.rank)
+    judged = [(target, trust.verdict) for target in ordered if (trust := _trust_of(content, target)) is not None]
+    found = [target for wanted in ("use", "caution") for target, verdict in judged if verdict == wanted]
+    return found[0] if found else None
+
+
 def _site_distances(site: SiteReading, targets: Sequence[Target]) -> list[tuple[Target, float]]:
     """Straight distance from a site to the best target of each network on its side."""
     same_side = [target for target in targets if target.piece.hemisphere == site.hemisphere]
@@ -136,8 +160,9 @@ def _site_distances(site: SiteReading, targets: Sequence[Target]) -> list[tuple[
 
 
 def _by_section(content: ReportContent) -> dict[str, list[dict[str, Any]]]:
-    sections: dict[str, list[dict[str, Any]]] = {"quality": [], "maps": [], "targets": [], "controls": []}
-    for picture in content.pictures:
+    sections: dict[str, list[dict[str, Any]]] = {"quality": [], "maps": [], "targets": [], "controls": [], "trust": []}
+    trust = content.trust.pictures if content.trust else ()
+    for picture in {picture.key: picture for picture in (*content.pictures, *trust)}.values():
         ending = f"_desc-{picture.key}_figure.png"
         files = [path for key, path in content.written if key == "figure" and path.endswith(ending)]
         shown = {"picture": picture, "file": files[0] if files else "", **embedded(picture.png)}

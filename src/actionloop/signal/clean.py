@@ -3,74 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from actionloop import facts
-from actionloop.errors import OptionError, SignalError
+from actionloop.errors import SignalError
+from actionloop.signal.motion import checked_motion, framewise_displacement, motion24
+from actionloop.signal.regress import bandpass
 from actionloop.signal.series import blocks, frame_mask, global_signal, valid_rows
+from actionloop.signal.strategies import Cleaning, orthogonalise
 from actionloop.types import BoolArray, FloatArray, Timeseries
 
 _SHORTEST_FILTERED = 40
 """Frames below which the Butterworth filter has no room for its padding."""
 
 
-@dataclass(frozen=True)
-class Cleaning:
-    """What is removed from a run; defaults in cleaning.toml.
-
-    Attributes
-    ----------
-    name : str
-        For the report, e.g. '24P+GSR+censoring'.
-    motion24 : bool
-        Regress the six motion parameters, their derivatives, and the squares of both.
-    global_signal : bool
-        Regress the mean signal.
-    fd_threshold_mm : float or None
-        Leave out frames that moved more; None keeps all.
-    band_hz : (float, float) or None
-        Butterworth band-pass; None for no filter.
-    version : int
-    """
-
-    name: str
-    motion24: bool = True
-    global_signal: bool = True
-    fd_threshold_mm: float | None = None
-    band_hz: tuple[float, float] | None = None
-    version: int = 0
-
-    def __post_init__(self) -> None:
-        if self.fd_threshold_mm is not None and not self.fd_threshold_mm > 0:
-            raise OptionError(f"the motion threshold must be above 0 mm, found {self.fd_threshold_mm}")
-        if self.band_hz is not None and not 0 < self.band_hz[0] < self.band_hz[1]:
-            raise OptionError(f"the pass band must be two rising frequencies in Hz, found {self.band_hz}")
-
-
-def plain_cleaning(*, with_global_signal: bool = True) -> Cleaning:
-    """Return the default cleaning, or the same without global signal regression."""
-    plain = facts.load("cleaning")["plain"]
-    name = str(plain["name"])
-    return Cleaning(
-        name=name if with_global_signal else name.replace("+GSR", ""),
-        motion24=bool(plain["motion24"]),
-        global_signal=bool(plain["global_signal"]) and with_global_signal,
-        fd_threshold_mm=float(plain["fd_threshold_mm"]),
-        band_hz=(float(plain["band_hz"][0]), float(plain["band_hz"][1])),
-        version=int(plain["version"]),
-    )
-
-
 def clean(
     series: Timeseries,
-    motion: FloatArray,
+    motion: FloatArray | None,
     *,
     cleaning: Cleaning,
     fd_mm: FloatArray | None = None,
     keep: BoolArray | None = None,
+    others: FloatArray | None = None,
+    spared: FloatArray | None = None,
+    filtered: bool = False,
 ) -> tuple[Timeseries, BoolArray]:
     """Detrend, filter, censor and regress one run.
 
@@ -81,13 +39,19 @@ def clean(
     ----------
     series : Timeseries
         One run, preprocessed, not denoised.
-    motion : (frame, 6) float ndarray
-        Three translations (mm), three rotations (rad).
+    motion : (frame, 6) float ndarray or None
+        Three translations (mm), three rotations (rad); None where neither confounds nor `fd_mm` need them.
     cleaning : Cleaning
     fd_mm : (frame,) float ndarray, optional
         Framewise displacement; computed from `motion` if absent. NaN (first frame) counts as 0.
     keep : (frame,) bool ndarray, optional
         False for frames to drop whatever their motion, for example before steady state.
+    others : (frame, confound) float ndarray, optional
+        Further confounds.
+    spared : (frame, column) float ndarray, optional
+        What `others` share with these stays in the series.
+    filtered : bool
+        The series was band-passed before: it is not filtered again, but the confounds are filtered alike.
 
     Returns
     -------
@@ -106,23 +70,28 @@ def clean(
     ----------
     .. [1] Lindquist et al. 2019, doi:10.1002/hbm.24528 (order of filter and regression)
     """
-    motion = _checked_motion(motion, series)
-    fd_mm = framewise_displacement(motion) if fd_mm is None else np.nan_to_num(np.asarray(fd_mm, dtype=np.float64))
-    if fd_mm.shape != (series.n_frames,):
-        raise SignalError(
-            f"expected framewise displacement of {series.n_frames} frames, found {fd_mm.shape}",
-            where=series.source or None,
-        )
+    motion = None if motion is None else checked_motion(motion, series)
     kept = frame_mask(keep, series).copy()
-    if cleaning.fd_threshold_mm is not None:
+    if cleaning.fd_threshold_mm is not None or fd_mm is not None:
+        fd_mm = _displacement(fd_mm, motion, series)
+    if cleaning.fd_threshold_mm is not None and fd_mm is not None:
         kept &= fd_mm <= cleaning.fd_threshold_mm
     frame_mask(kept, series)
-    confounds = _confounds(series, motion, cleaning)
+    tr_s, band_hz = series.tr_s, cleaning.band_hz
+    before, during = (band_hz, None) if filtered else (None, band_hz)
+    if others is not None and spared is not None and others.size and spared.size:
+        others = orthogonalise(
+            others,
+            spared,
+            seen=lambda columns: _clean_columns(_passed(columns, tr_s, before), None, kept, tr_s, during),
+        )
+    confounds = _confounds(series, motion, cleaning, others)
     _check_room(series, kept, 0 if confounds is None else confounds.shape[1], cleaning)
+    confounds = None if confounds is None else _passed(confounds, tr_s, before)
     out = np.zeros((int(kept.sum()), series.data.shape[1]), dtype=np.float32)
     varies = valid_rows(series)
     # Every step is linear in time, so cleaning one unit pulse per frame gives the matrix that cleans any signal.
-    operator = _clean_columns(np.eye(series.n_frames), confounds, kept, series.tr_s, cleaning.band_hz)
+    operator = _clean_columns(np.eye(series.n_frames), confounds, kept, tr_s, during)
     for part in blocks(out.shape[1]):
         block = series.data[:, part].astype(np.float64)
         block -= block.mean(axis=0)
@@ -130,7 +99,11 @@ def clean(
         cleaned -= cleaned.mean(axis=0)
         explained = cleaned.std(axis=0) <= 1e-6 * block.std(axis=0)
         out[:, part] = np.where(varies[part] & ~explained, cleaned, 0)
-    return replace(series, data=out, steps=(*series.steps, _in_words(cleaning, kept))), kept
+    return replace(series, data=out, steps=(*series.steps, _in_words(cleaning, kept, filtered=filtered))), kept
+
+
+def _passed(columns: FloatArray, tr_s: float, band_hz: tuple[float, float] | None) -> FloatArray:
+    return columns if band_hz is None else bandpass(columns, tr_s=tr_s, band_hz=band_hz)
 
 
 def _clean_columns(
@@ -157,10 +130,41 @@ def _clean_columns(
     return np.asarray(cleaned, dtype=np.float64)
 
 
-def _confounds(series: Timeseries, motion: FloatArray, cleaning: Cleaning) -> FloatArray | None:
+def _displacement(fd_mm: FloatArray | None, motion: FloatArray | None, series: Timeseries) -> FloatArray:
+    where = series.source or None
+    if fd_mm is not None:
+        fd_mm = np.nan_to_num(np.asarray(fd_mm, dtype=np.float64))
+    elif motion is not None:
+        fd_mm = framewise_displacement(motion)
+    else:
+        raise SignalError(
+            "frames cannot be censored: neither framewise displacement nor the six motion parameters are there",
+            where=where,
+            fix="give them, or keep all frames with --fd-threshold 0",
+        )
+    if fd_mm.shape != (series.n_frames,):
+        raise SignalError(
+            f"expected framewise displacement of {series.n_frames} frames, found {fd_mm.shape}", where=where
+        )
+    return fd_mm
+
+
+def _confounds(
+    series: Timeseries, motion: FloatArray | None, cleaning: Cleaning, others: FloatArray | None
+) -> FloatArray | None:
+    where = series.source or None
     columns = []
     if cleaning.motion24:
+        if motion is None:
+            raise SignalError("the motion parameters are to be regressed and are not there", where=where)
         columns.append(motion24(motion))
+    if others is not None:
+        others = np.asarray(others, dtype=np.float64)
+        if others.ndim != 2 or len(others) != series.n_frames or not np.isfinite(others).all():
+            raise SignalError(
+                f"expected finite confounds of shape ({series.n_frames}, k), found {others.shape}", where=where
+            )
+        columns.append(others)
     if cleaning.global_signal:
         columns.append(global_signal(series)[:, None])
     if not columns:
@@ -194,88 +198,21 @@ def _check_room(series: Timeseries, kept: BoolArray, n_confounds: int, cleaning:
         raise SignalError(
             f"{left} of {series.n_frames} frames are left after censoring{band}, too few for {n_confounds} confounds",
             where=where,
-            fix="leave this run out (--session-label, --run-id), or give data that were denoised elsewhere (XCP-D)",
+            fix="leave this run out (--session-label, --run-id), choose a cleaning with fewer confounds (--cleaning), "
+            "or give data that were denoised elsewhere (XCP-D)",
         )
 
 
-def _in_words(cleaning: Cleaning, kept: BoolArray) -> str:
+def _in_words(cleaning: Cleaning, kept: BoolArray, *, filtered: bool) -> str:
     parts = ["detrended"]
     if cleaning.band_hz is not None:
-        parts.append(f"band-pass {cleaning.band_hz[0]:g}-{cleaning.band_hz[1]:g} Hz")
+        band = f"{cleaning.band_hz[0]:g}-{cleaning.band_hz[1]:g} Hz"
+        parts.append(f"filtered before, confounds band-passed {band}" if filtered else f"band-pass {band}")
     removed = [name for name, on in (("24 motion parameters", cleaning.motion24),) if on]
+    removed += [cleaning.others] if cleaning.others else []
     removed += ["global signal"] if cleaning.global_signal else []
     if removed:
         parts.append(f"regressed on {' and '.join(removed)}")
     if cleaning.fd_threshold_mm is not None:
         parts.append(f"frames with FD > {cleaning.fd_threshold_mm:g} mm left out")
     return f"{cleaning.name}: {', '.join(parts)} ({int(kept.sum())} of {len(kept)} frames kept)"
-
-
-def motion24(motion: FloatArray) -> FloatArray:
-    """Six motion parameters, their backward differences, and the squares of both.
-
-    Parameters
-    ----------
-    motion : (frame, 6) float ndarray
-
-    Returns
-    -------
-    (frame, 24) float64 ndarray
-        The first frame has differences 0.
-
-    References
-    ----------
-    .. [1] Friston et al. 1996, doi:10.1002/mrm.1910350312 (with differences instead of past positions)
-    """
-    motion = _checked_motion(motion, None)
-    both = np.concatenate([motion, np.diff(motion, axis=0, prepend=motion[:1])], axis=1)
-    return np.concatenate([both, both**2], axis=1)
-
-
-def framewise_displacement(motion: FloatArray, *, radius_mm: float | None = None) -> FloatArray:
-    """Sum of the absolute changes of six motion parameters, rotations as arcs on a sphere.
-
-    Parameters
-    ----------
-    motion : (frame, 6) float ndarray
-        Three translations (mm), three rotations (rad).
-    radius_mm : float, optional
-        Of the sphere; 50 mm, from cleaning.toml.
-
-    Returns
-    -------
-    (frame,) float64 ndarray
-        mm; the first frame has 0.
-
-    References
-    ----------
-    .. [1] Power et al. 2012, doi:10.1016/j.neuroimage.2011.10.018
-    """
-    motion = _checked_motion(motion, None)
-    if radius_mm is None:
-        radius_mm = float(facts.load("cleaning")["framewise_displacement"]["radius_mm"])
-    change = np.abs(np.diff(motion, axis=0, prepend=motion[:1]))
-    displacement: FloatArray = change[:, :3].sum(axis=1) + radius_mm * change[:, 3:].sum(axis=1)
-    return displacement
-
-
-def _checked_motion(motion: FloatArray, series: Timeseries | None) -> FloatArray:
-    where = (series.source or None) if series is not None else None
-    motion = np.asarray(motion, dtype=np.float64)
-    if motion.ndim != 2 or motion.shape[1] != 6:
-        raise SignalError(f"expected motion parameters of shape (frame, 6), found {motion.shape}", where=where)
-    if series is not None and len(motion) != series.n_frames:
-        raise SignalError(
-            f"the series has {series.n_frames} frames, the motion parameters {len(motion)}",
-            where=where,
-            fix="check that the confounds table belongs to this run",
-        )
-    if not np.isfinite(motion).all():
-        raise SignalError("motion parameters hold NaN or infinite values", where=where)
-    if np.abs(motion[:, 3:]).max(initial=0) > np.pi / 4:
-        raise SignalError(
-            f"a head rotation of {np.abs(motion[:, 3:]).max():.2f} rad is not possible in a scanner",
-            where=where,
-            fix="rotations must be in radians, in the last three columns",
-        )
-    return motion

@@ -102,7 +102,7 @@ def frame_mask(keep: BoolArray | None, series: Timeseries) -> BoolArray:
         raise SignalError(
             f"none of the {series.n_frames} frames is left after censoring",
             where=series.source or None,
-            fix="look at the motion of this run; leave the run out or raise the threshold",
+            fix="look at the motion of this run; leave it out (--run-id, --session-label) or raise --fd-threshold",
         )
     return keep
 

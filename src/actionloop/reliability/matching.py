@@ -1,0 +1,162 @@
+"""The piece of another map that a target belongs to, and how far away its centre lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actionloop import facts
+from actionloop.brain import Geodesic, vertex_areas
+from actionloop.networks import amn_regions, scan_nodes
+from actionloop.types import Anatomy, FloatArray, Hemisphere, IntArray, NetworkMap, Piece, Surface, Target
+
+Match = tuple[int | None, float]
+"""Vertex at the centre of a piece (None where the map has no such piece), and mm from the target (NaN then)."""
+
+_DETOUR, _MARGIN_MM = 1.5, 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Ruler:
+    """Targets of one person, and what it takes to find their pieces in other maps.
+
+    Attributes
+    ----------
+    targets : tuple of Target
+    anatomy, template : Anatomy
+        The person's surfaces, and the template's.
+    area : (grayordinate,) str ndarray
+        HCP-MMP area, without side, of each cortical row.
+    """
+
+    targets: tuple[Target, ...]
+    anatomy: Anatomy
+    template: Anatomy
+    area: NDArray[np.str_]
+    _known: WeakKeyDictionary[NetworkMap, list[Match]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
+
+    def measure(self, other: NetworkMap) -> list[Match]:
+        """Find every target's piece in a map; in the order of the targets. A map is looked at once."""
+        if other not in self._known:
+            self._known[other] = match_pieces(self.targets, other, self.anatomy, self.template, area=self.area)
+        return self._known[other]
+
+    def between(self, hemisphere: Hemisphere, one: int | None, other: int | None) -> float:
+        """Geodesic distance between two centres, mm; NaN where one is absent."""
+        if one is None or other is None:
+            return np.nan
+        return geodesic_mm(self.anatomy.surface(hemisphere), one, other)
+
+
+def match_piece(
+    target: Target, other: NetworkMap, anatomy: Anatomy, template: Anatomy, *, area: NDArray[np.str_]
+) -> Match:
+    """Find a target's piece in another map of the same person.
+
+    SCAN nodes and AMN regions are found by name. Islands (AMN in the dlPFC) are numbered by size, which says nothing
+    from map to map: the island that shares most area with the target's own is taken, else the one of that side whose
+    centre is nearest.
+
+    Parameters
+    ----------
+    target : Target
+    other : NetworkMap
+        On the person's mesh.
+    anatomy, template : Anatomy
+        The person's surfaces, and the template's.
+    area : (grayordinate,) str ndarray
+        HCP-MMP area, without side, of each cortical row.
+
+    Returns
+    -------
+    centre_vertex : int or None
+        None where the map has no such piece.
+    distance_mm : float
+        Exact geodesic distance along the midthickness from the target to that vertex; NaN then.
+    """
+    return match_pieces([target], other, anatomy, template, area=area)[0]
+
+
+def match_pieces(
+    targets: Sequence[Target], other: NetworkMap, anatomy: Anatomy, template: Anatomy, *, area: NDArray[np.str_]
+) -> list[Match]:
+    """Do as `match_piece` for several targets; the map's pieces are found once."""
+    other = other.cortex()
+    pieces = [*scan_nodes(other, anatomy, template), *amn_regions(other, anatomy, template, area=area)]
+    found: list[Match] = []
+    for target in targets:
+        piece = _piece_of(target, pieces, anatomy)
+        if piece is None:
+            found.append((None, np.nan))
+        else:
+            surface = anatomy.surface(target.piece.hemisphere)
+            found.append((piece.centre_vertex, geodesic_mm(surface, target.vertex, piece.centre_vertex)))
+    return found
+
+
+def geodesic_mm(surface: Surface, one: int, other: int) -> float:
+    """Exact geodesic distance between two vertices.
+
+    A path no longer than a radius stays in the ball of that radius: the solver sees only the faces that meet the ball,
+    which is widened until it holds the path.
+
+    Parameters
+    ----------
+    surface : Surface
+    one, other : int
+        Vertices.
+
+    Returns
+    -------
+    float
+        mm; NaN where no path leads.
+    """
+    away_mm = np.linalg.norm(surface.vertices - surface.vertices[one], axis=1)
+    radius_mm = _DETOUR * float(away_mm[other]) + _MARGIN_MM
+    while True:
+        near = away_mm <= radius_mm
+        faces = surface.faces[near[surface.faces].any(axis=1)]
+        found = float(_along(surface, faces, one)[other])
+        if found <= radius_mm or near.all():
+            return found if np.isfinite(found) else np.nan
+        radius_mm = found if np.isfinite(found) else 2 * radius_mm
+
+
+def _along(surface: Surface, faces: IntArray, start: int) -> FloatArray:
+    """Exact distances from a vertex along some faces."""
+    if not len(faces):
+        return np.full(surface.n_vertices, np.inf)
+    return Geodesic(replace(surface, faces=faces)).from_vertices(start, exact=True)
+
+
+def _piece_of(target: Target, pieces: Sequence[Piece], anatomy: Anatomy) -> Piece | None:
+    own = target.piece
+    beside = [piece for piece in pieces if piece.hemisphere == own.hemisphere and piece.network == own.network]
+    kind = _island_kind(own.name)
+    if kind is None:
+        return next((piece for piece in beside if piece.name == own.name), None)
+    islands = [piece for piece in beside if piece.name.startswith(kind)]
+    if not islands:
+        return None
+    surface = anatomy.surface(own.hemisphere)
+    area_mm2 = vertex_areas(surface)
+    shared = [float(area_mm2[np.intersect1d(piece.vertices, own.vertices)].sum()) for piece in islands]
+    if max(shared) > 0:
+        return islands[int(np.argmax(shared))]
+    return min(islands, key=lambda piece: _or_far(geodesic_mm(surface, target.vertex, piece.centre_vertex)))
+
+
+def _island_kind(name: str) -> str | None:
+    """Return what the names of all islands of a region begin with; None for a piece that is alone in its region."""
+    kinds = [f"AMN {region['name']} " for region in facts.load("regions")["region"] if region["islands"]]
+    return next((kind for kind in kinds if name.startswith(kind)), None)
+
+
+def _or_far(distance_mm: float) -> float:
+    return distance_mm if np.isfinite(distance_mm) else np.inf
