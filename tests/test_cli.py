@@ -208,7 +208,8 @@ def test_every_word_arrives(planned: list[Any], tmp_path: Path, capsys: pytest.C
     words += " --acquisition AP --bids-filter-file f.json --anatomy prep --layout xcpd --pain-side left"
     words += " --pain-region hand --lesion-mask l.nii.gz --prior p.mat --map m.dlabel.nii --tr 0.8 --surfaces s1 s2"
     words += f" --t1w t1.nii.gz --confounds c1 c2 --outliers o1 -w work --config-file {config} --random-seed 7"
-    words += " --no-controls --no-reliability --resamples 50 --force --overwrite --reports-only --dry-run --stop-on-first-crash -v"
+    words += " --no-controls --no-reliability --resamples 50 --force --overwrite"
+    words += " --reports-only --dry-run --stop-on-first-crash -v"
     assert main(words.split()) == 0
     (request,) = planned
     settings = pipeline.read_settings(

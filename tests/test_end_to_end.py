@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from actionloop import files
+from actionloop import facts, files
 from actionloop.brain import sphere_weights
 from actionloop.cli import main
 from actionloop.errors import ResourceError, SignalError
@@ -473,6 +473,53 @@ def test_targets_are_those_of_the_template_run_moved(from_head, own):
     assert rows[0]["name"] == "SCAN middle L"  # pain in the right hand
 
 
+@pytest.fixture(scope="module")
+def judged(with_head, place, work) -> Ran:
+    """Plan with reliability, few resamples."""
+    words = ("--work-dir", work, "--resamples", 6, "--no-controls")
+    return act("plan", with_head, place / "out-judged", "participant", *words, out=place / "out-judged")
+
+
+def test_every_target_has_a_verdict_and_only_trusted_ones_are_exported(judged):
+    assert judged.code == 0, judged.log
+    rows = judged.table("targets")
+    assert rows and {row["verdict"] for row in rows} <= {"use", "caution", "none"}
+    for row in rows:
+        assert 0 <= float(row["probability_near"]) <= 1 and 0 <= float(row["present"]) <= 1
+        assert "within 5 mm" in row["verdict_reasons"]
+    trusted = [row["name"] for row in rows if row["verdict"] != "none"]
+    if trusted:
+        text = judged.one("*_desc-brainsight_targets.txt").read_text()
+        assert [pose.label for pose in read_brainsight(text)] == trusted
+        assert text.count("probability 0.") + text.count("probability 1.") >= len(trusted)
+    else:
+        assert judged.none("*_desc-brainsight_targets.txt")
+    assert judged.record["reliability"]["verdicts"] == {
+        row["name"]: [row["verdict"], pytest.approx(float(row["probability_near"]), abs=1e-4)] for row in rows
+    }
+    assert "How far to trust this" in judged.page and "frames drawn anew" in judged.page.casefold()
+
+
+def test_without_a_reliable_target_nothing_is_exported_unless_forced(judged, with_head, place, work, monkeypatch):
+    """A limit that no scan meets stands for a poor scan: the same steps, judged anew."""
+    monkeypatch.setitem(facts.load("verdict")["thresholds"], "least_minutes", 10_000.0)
+    words = ("participant", "--work-dir", work, "--resamples", 6, "--no-controls")
+    with without_pictures():
+        withheld = act("plan", with_head, place / "withheld", *words, "--pain-side", "left", out=place / "withheld")
+        forced = act("plan", with_head, place / "forced", *words, "--force", out=place / "forced")
+    assert withheld.code == forced.code == 0, withheld.log + forced.log
+    assert {row["verdict"] for row in withheld.table("targets")} == {"none"}
+    assert withheld.none("*brainsight*") and withheld.none("*localite*")
+    assert withheld.record["navigation"].startswith("withheld: no reliable target")
+    assert "No reliable target: no export written" in withheld.page and "--force" in withheld.shown
+    assert forced.record["navigation"] == "forced" and forced.record["reliability"]["forced"] is True
+    for pattern in ("*_desc-brainsight_targets.txt", "*_desc-localite_targets.xml"):
+        text = forced.one(pattern).read_text()
+        assert text.count("FORCED not reliable") >= len(forced.table("targets"))
+        assert "--force although there is no reliable target" in text
+    assert "exports were forced" in forced.page
+
+
 def test_own_anatomy_is_named_in_the_report(from_head):
     assert f"sub-{LABEL}'s own surfaces" in from_head.page
     assert "Template anatomy" not in from_head.page
@@ -868,8 +915,8 @@ def test_voxels_are_labelled_when_asked_for(xcpd, from_two, quick, tmp_path):
     whole = files.read_label_map(ran.one("*_den-91k_dseg.dlabel.nii"))
     assert len(whole.label) == 91_282
     cortex = whole.label[:59_412]
-    # Distances are the template's either way here: voxels have no bearing on the cortex.
-    assert (cortex == from_two.map.label).mean() > 0.999
+    # Voxels shape no network; they share the compression, whose last digits may turn a vertex at a border.
+    assert (cortex == from_two.map.label).mean() > 0.995
     assert (whole.label[59_412:] > 0).mean() > 0.99
     assert files.read_cifti_scalar(ran.one("*_den-91k_probseg.dscalar.nii")).data.shape[1] == 91_282
     assert "91,282 grayordinates" in ran.page and "regressed from each voxel" in ran.page

@@ -222,7 +222,16 @@ def test_killed_runs_go_on_where_they_stopped(dataset, tmp_path):
     """Kill the program at each step in turn; what was finished is kept, nothing is half written."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "actionloop", "plan", str(dataset), str(out), "participant"]
-    command += ["--participant-label", "01", "--no-controls", "--no-reliability", "--pain-side", "unknown", "--pain-region", "unknown"]
+    command += [
+        "--participant-label",
+        "01",
+        "--no-controls",
+        "--no-reliability",
+        "--pain-side",
+        "unknown",
+        "--pain-region",
+        "unknown",
+    ]
     kept: dict[str, int] = {}
     for step in ("mapping", "nodes and targets", "files", "report"):
         kill_at(command, step)

@@ -236,7 +236,16 @@ def test_sidecar_tells_who_was_trained_on(built: tuple[Path, int, str, str]) -> 
 def test_plan_maps_with_the_people_of_the_prior_and_says_what_they_are(
     built: tuple[Path, int, str, str], dataset: Path, networks: NetworkMap, tmp_path: Path
 ) -> None:
-    words = ["--participant-label", "03", "--prior", built[0], "--method", "hierarchical", "--no-controls", "--no-reliability"]
+    words = [
+        "--participant-label",
+        "03",
+        "--prior",
+        built[0],
+        "--method",
+        "hierarchical",
+        "--no-controls",
+        "--no-reliability",
+    ]
     assert main([str(word) for word in ("plan", dataset, tmp_path, "participant", *words)]) == 0
     (path,) = tmp_path.rglob("*_provenance.json")
     told = json.loads(path.read_text(encoding="utf-8"))

@@ -207,7 +207,7 @@ def _put_navigation(put: Callable[..., None], result: PersonResult) -> None:
 def navigation_poses(result: PersonResult) -> list[CoilPose]:
     """Return the coil poses that may be exported, best first; none where `head.reason` says why not.
 
-    Names say what the reader of a file must know of a target: that it was forced, or that nobody judged it.
+    Notes say how far a target is to be trusted, and that nobody judged it; the name says so of a forced one.
     """
     if result.head.reason:
         return []
@@ -222,15 +222,12 @@ def verdict_of(result: PersonResult, target: Target) -> TargetReliability | None
 
 
 def _told(pose: CoilPose, verdict: TargetReliability | None) -> CoilPose:
-    """Put the verdict into the name and the note of a pose."""
-    if verdict is None:
-        words, note = "not judged", "reliability not judged"
-    else:
-        words = {"use": "", "caution": "caution", "none": "FORCED, not reliable"}[verdict.verdict]
+    """Put the verdict into the note of a pose, and a forced one into its name too."""
+    label, note = pose.label, "reliability not judged"
+    if verdict is not None:
         note = f"{VERDICT_WORDS[verdict.verdict]}: probability {verdict.probability:.2f} within {verdict.near_mm:g} mm"
         if verdict.verdict == "none":
-            note = f"exported with --force although there is {note}"
-    label = f"{pose.label} ({words})" if words else pose.label
+            label, note = f"{label} FORCED not reliable", f"exported with --force although there is {note}"
     return replace(pose, label=label, note="; ".join(part for part in (pose.note, note) if part))
 
 

@@ -192,7 +192,7 @@ def _no_target_reason(result: PersonResult) -> str:
 def _navigation_reason(result: PersonResult) -> str:
     if navigation_poses(result):
         return ""
-    if result.targets and not result.exported:
+    if not result.head.reason and result.targets and not result.exported:
         return "no reliable target; --force writes them all the same and records it"
     return result.head.reason or _no_target_reason(result) or "no target has a coil pose"
 

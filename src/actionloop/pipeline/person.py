@@ -258,18 +258,19 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         )
     shifts: list[dict[str, Any]] = []
     if loaded and recipe and targets and job.settings.controls:
+        by_name = tuple(sorted(targets, key=lambda target: target.name))
         otherwise = Otherwise(
             loaded,
             network_map,
             recipe.maker(loaded.series.grayordinates, parcels=parcels, lesion=lesion),
-            Ruler(tuple(targets), head.anatomy, files.template_anatomy(), area_names()),
+            Ruler(by_name, head.anatomy, files.template_anatomy(), area_names()),
             prior,
             uncleaned(job),
             job.settings.cleaning.chosen().band_hz,
             at_once=not find_method(job.settings.mapping.method).compiled,
         )
         halves = None if reliability is None else reliability.halves
-        shifts = shifts_of(job, otherwise, halves, steps, keys["person"], progress)
+        shifts = shifts_of(job, otherwise, halves, steps, keys["map"], progress)
     fc_names = tuple(name for name in OF_INTEREST if name in network_map.names and network_map.members(name).any())
     fc_keys = np.array([network_map.key(name) for name in fc_names], dtype=np.int64)
     return PersonResult(

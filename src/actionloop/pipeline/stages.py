@@ -19,7 +19,7 @@ from actionloop.pipeline.motion import RunMotion
 from actionloop.pipeline.otherwise import Otherwise, variant_controls
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.series import PersonSeries, load_series, parcels_of
-from actionloop.pipeline.steps import Arrays, Steps
+from actionloop.pipeline.steps import Arrays, Steps, key_of
 from actionloop.reliability import Halves
 from actionloop.types import BoolArray, Grayordinates, NetworkMap, Timeseries, Voxels
 
@@ -194,6 +194,14 @@ def shifts_of(
         rows = variant_controls(job.person, otherwise, halves=halves, seed=job.settings.seed, say=progress.note)
         return {"text": np.array(json.dumps(rows))}
 
-    arrays, _ = steps.run("shifts", key, make)
+    own_key = key_of(
+        {
+            "map": key,
+            "seed": job.settings.seed,
+            "halves": halves is not None,
+            "targets": [[target.name, target.vertex] for target in otherwise.ruler.targets],
+        }
+    )
+    arrays, _ = steps.run("shifts", own_key, make)
     found: list[dict[str, Any]] = json.loads(str(arrays["text"]))
     return found

@@ -81,6 +81,8 @@ def judge_targets(  # noqa: PLR0913 - each is another kind of input
     """
     settings, (steps, map_key) = job.settings, kept
     template = files.template_anatomy()
+    # By name: the order of the targets is that of the ranking, which what is measured does not depend on.
+    targets = sorted(targets, key=lambda target: target.name)
     places = find_places(targets, made.grayordinates, head.anatomy, template, area=area_names())
     subject = _subject(series, recipe, made, head, parcels=parcels, lesion=lesion)
     key = key_of(
