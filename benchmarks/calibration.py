@@ -141,7 +141,7 @@ def evidence_of(row: dict[str, Any]) -> Evidence:
 # Fitting and reading
 
 
-FEATURES = ("spread_mm", "within", "halves_mm", "stability", "held_out", "lead", "equal", "probability", "area_mm2")
+FEATURES = ("spread_mm", "halves_mm", "stability", "held_out", "lead", "probability")
 
 
 def fit(rows: Sequence[dict[str, Any]]) -> Model:

@@ -47,7 +47,7 @@ def mapped(world):
     from actionloop.pipeline.settings import Settings
 
     prior, template, head, area = world
-    series = planted(prior, n_frames=150, noise=3.0)
+    series = planted(prior, n_frames=240, noise=3.0)
     made = networks.map_iterative(signal.compress(series), prior, template)
     _, targets, _ = find_targets(made, head, Settings())
     return series, made, find_places(targets, made.grayordinates, head.anatomy, template, area=area)
