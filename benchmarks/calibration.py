@@ -270,7 +270,7 @@ def write_results(rows: Sequence[dict[str, Any]], out: Path) -> None:
         "# Whether trusted targets are right",
         "",
         f"Made by `{COMMAND}` (every target: `calibration.tsv`). {people} people that the",
-        f"verdict's model was not fitted on, {len(targets)} targets, {RESAMPLES} resamples each. A target is right when",
+        f"verdict's model was not fitted on, {len(targets)} targets, {RESAMPLES} resamples each. A target is right if",
         "it lies within 5 mm (geodesic) of the centre of the true node of its name; islands of the dlPFC are numbered",
         "by size, so that any true one of that side counts. Kinds of people as in [methods.md](methods.md); 'noise'",
         "has the spectrum and the smoothness of such a scan and no networks: no target in it is right. Motion is a",

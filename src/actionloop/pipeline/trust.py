@@ -36,7 +36,7 @@ from actionloop.types import BoolArray, NetworkMap, Target, Timeseries
 if TYPE_CHECKING:
     from actionloop.pipeline.person import PersonJob
 
-UNJUDGED = "the scan is too short to be judged"
+UNJUDGED = "the scan cannot be judged"
 
 
 def judge_targets(  # noqa: PLR0913 - each is another kind of input
