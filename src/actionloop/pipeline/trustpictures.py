@@ -29,7 +29,7 @@ def timelines(
     """Draw the motion of every run, and the signal of the kept frames as a carpet."""
     made = []
     shown = [(run, kept) for run in motion if (kept := kept_frames(run)) is not None]
-    if shown:
+    if any(run.fd_mm is not None or not kept.all() for run, kept in shown):
         progress("motion")
         left_out = sum(int((~kept).sum()) for _, kept in shown)
         frames = sum(len(kept) for _, kept in shown)
