@@ -17,6 +17,7 @@ from actionloop.pipeline.otherwise import Otherwise, variant_controls
 from actionloop.pipeline.series import PersonSeries
 from actionloop.reliability import variants
 from actionloop.reliability.found import Halves
+from actionloop.reliability.likeness import compare_maps
 from actionloop.reliability.matching import Ruler, geodesic_mm, match_piece
 from actionloop.reliability.respiration import (
     RunTrace,
@@ -183,7 +184,7 @@ def test_the_patch_gives_the_distance_of_the_whole_surface():
 
 def test_likeness_against_counting_by_hand(anatomy):
     one, other = drawn(), drawn(5.0)
-    alike = variants.compare_maps(one, other)
+    alike = compare_maps(one, other)
     both = sum(a == b == 1 for a, b in zip(one.label, other.label, strict=True))
     assert alike.dice["SCAN"] == pytest.approx(2 * both / ((one.label == 1).sum() + (other.label == 1).sum()))
     assert alike.equal == pytest.approx(np.mean([a == b for a, b in zip(one.label, other.label, strict=True)]))
@@ -193,7 +194,7 @@ def test_likeness_against_counting_by_hand(anatomy):
     entropy = [-(p * np.log(p)).sum() for p in (joint.sum(axis=0), joint.sum(axis=1))]
     assert alike.nmi == pytest.approx(shared / np.mean(entropy))
     empty = replace(one, label=np.zeros(ROWS, dtype=int))
-    assert np.isnan(variants.compare_maps(empty, empty).nmi)
+    assert np.isnan(compare_maps(empty, empty).nmi)
 
 
 def test_rows_state_shift_and_absence(anatomy, ruler):

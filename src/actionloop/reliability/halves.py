@@ -11,7 +11,8 @@ from actionloop import facts, signal
 from actionloop.arrays import side_by_side
 from actionloop.errors import OptionError, SignalError
 from actionloop.reliability.found import Halves
-from actionloop.types import BoolArray, NetworkMap, Timeseries
+from actionloop.reliability.likeness import compare_maps
+from actionloop.types import NetworkMap, Timeseries
 
 _FACTS: dict[str, Any] = facts.load("reliability")["halves"]
 
@@ -88,14 +89,14 @@ def map_halves(
         As from `split_halves`.
     """
     first, second = side_by_side(make, halves) if at_once else [make(half) for half in halves]
-    equal, nmi = _agreement(first, second)
+    alike = compare_maps(first, second)
     return Halves(
         maps=(first, second),
         block_s=length * halves[0].tr_s,
         minutes=(halves[0].minutes + halves[1].minutes) / 2,
-        equal=equal,
-        nmi=nmi,
-        dice={name: _dice(first.members(name), second.members(name)) for name in first.names},
+        equal=alike.equal,
+        nmi=alike.nmi,
+        dice=alike.dice,
         agree=(first.label == second.label) & (first.label > 0),
     )
 
@@ -165,20 +166,3 @@ def block_frames(n_frames: int, tr_s: float, *, block_s: float | None = None) ->
         )
     pairs = max(int(_FACTS["least_blocks"]), round(n_frames * tr_s / wanted_s / 2))
     return max(2, -(-n_frames // (2 * pairs)))
-
-
-def _agreement(one: NetworkMap, other: NetworkMap) -> tuple[float, float]:
-    """Share of equal labels, and their normalised mutual information."""
-    from sklearn.metrics import normalized_mutual_info_score  # type: ignore[import-untyped]
-
-    labelled = (one.label > 0) | (other.label > 0)
-    if not labelled.any():
-        return float("nan"), float("nan")
-    first, second = one.label[labelled], other.label[labelled]
-    return float((first == second).mean()), float(normalized_mutual_info_score(first, second))
-
-
-def _dice(one: BoolArray, other: BoolArray) -> float:
-    """Twice the overlap over the sum of sizes; NaN when both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 2 * int((one & other).sum()) / total if total else float("nan")
