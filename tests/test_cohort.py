@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.memory import watch_memory
 
 from actionloop import files, pipeline, signal
 from actionloop.cli import main
 from actionloop.errors import InputError, OptionError, OutputError, PriorError, ResourceError, SignalError
 from actionloop.networks.cohort import CohortPrior, CohortSums
-from actionloop.pipeline import cohort as cohort_module
 from actionloop.pipeline import priorfiles
 from actionloop.pipeline.cohort import CohortRequest, build_prior
 from actionloop.pipeline.priorfiles import output_paths
@@ -402,17 +402,7 @@ def test_sidecar_tells_people_method_and_versions(built: tuple[Path, int, str, s
 def test_without_labels_people_are_mapped(
     dataset: Path, group: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alive: list[weakref.ref[object]] = []
-    load = cohort_module.load_series
-
-    def watched(*given: object, **options: object) -> object:
-        gc.collect()
-        assert not [one for one in alive if one() is not None], "two people in memory"
-        loaded = load(*given, **options)  # type: ignore[arg-type]
-        alive.append(weakref.ref(loaded.series))
-        return loaded
-
-    monkeypatch.setattr(cohort_module, "load_series", watched)
+    alive = watch_memory(monkeypatch)
     request = CohortRequest(dataset, tmp_path / "mapped_prior.npz", participant_labels=("sub-01", "02"))
     made = build_prior(request, progress=Silent())
     assert made.paths["prior"] == tmp_path / "mapped_prior.npz"

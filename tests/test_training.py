@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import json
-import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.memory import watch_memory
 from tests.test_hierarchical import make_prior, own_label, series_of
 
 from actionloop import files, signal
@@ -181,18 +180,8 @@ def built(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     """`prior build --train-hierarchical` through the command line: the prior, exit code, both streams."""
     out, err = io.StringIO(), io.StringIO()
     place = tmp_path_factory.mktemp("priors") / "mine"
-    alive: list[weakref.ref[object]] = []
-    load = cohort_module.load_series
-
-    def watched(*given: object, **options: object) -> object:
-        gc.collect()
-        assert not [one for one in alive if one() is not None], "two people in memory"
-        loaded = load(*given, **options)  # type: ignore[arg-type]
-        alive.append(weakref.ref(loaded.series))
-        return loaded
-
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        patch.setattr(cohort_module, "load_series", watched)
+        alive = watch_memory(patch)
         labels = str(dataset.parent / "truth")
         code = main(["prior", "build", str(dataset), str(place), "--labels", labels, "--train-hierarchical"])
     assert len(alive) == 5, "all three, then the two who can be trained on"

@@ -16,6 +16,7 @@ from actionloop.files import PersonFiles, Selection, VolumeRun
 from actionloop.pipeline import advice
 from actionloop.pipeline.checked import CheckReport, Finding, PersonCheck
 from actionloop.pipeline.checkrun import check_run, check_volume
+from actionloop.pipeline.choice import Choice
 from actionloop.pipeline.judge import judge_anatomy, judge_dropout, judge_minutes, judge_times
 from actionloop.pipeline.priors import cached_default_prior
 from actionloop.pipeline.progress import Progress
@@ -27,19 +28,10 @@ Found = PersonFiles | tuple[VolumeRun, ...]
 
 
 @dataclass(frozen=True)
-class CheckRequest:
+class CheckRequest(Choice):
     """Everything that `actionloop check` was asked; as for `plan`."""
 
     derivatives: Path
-    participant_labels: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    acquisitions: tuple[str, ...] = ()
-    bids_filter: Path | None = None
-    anatomy: Path | None = None
-    layout: str | None = None
-    tr_s: float | None = None
 
 
 def check_data(request: CheckRequest, *, progress: Progress) -> CheckReport:
@@ -83,13 +75,7 @@ def check_data(request: CheckRequest, *, progress: Progress) -> CheckReport:
 def _people(request: CheckRequest) -> tuple[str, Mapping[str, Callable[[], Found]]]:
     """Tell the layout, and for each person how to find the files."""
     root = request.derivatives
-    selection = Selection(
-        sessions=request.sessions,
-        tasks=request.tasks,
-        runs=request.runs,
-        acquisitions=request.acquisitions,
-        bids_filter={} if request.bids_filter is None else files.read_bids_filter(request.bids_filter),
-    )
+    selection = request.selection()
     try:
         layout = request.layout or files.detect_layout(root)
     except InputError as unknown:
@@ -98,9 +84,9 @@ def _people(request: CheckRequest) -> tuple[str, Mapping[str, Callable[[], Found
         special = _special(root, selection)
         if special is None:
             raise unknown from None
-        layout, people = special
-        return layout, _chosen(people, request, root)
-    labels = files.list_people(root, layout=layout)  # type: ignore[arg-type]
+        named, people = special
+        return named, _chosen(people, request, root)
+    labels = files.list_people(root, layout=layout)
     if not labels:
         raise InputError(
             "there is nobody in this folder", where=root, fix="give the folder that holds the sub- folders"

@@ -11,13 +11,14 @@ from threadpoolctl import threadpool_limits
 
 from actionloop import files, signal
 from actionloop.errors import ActionloopError, InputError, OptionError, PriorError, SignalError
-from actionloop.files import Layout, PersonFiles
+from actionloop.files import PersonFiles
 from actionloop.networks.cohort import CohortSums
+from actionloop.pipeline.choice import Choice
 from actionloop.pipeline.labels import LabelMaker
 from actionloop.pipeline.priorfiles import output_paths, require_free, sidecar, write_cohort
 from actionloop.pipeline.priors import PHANTOMS
 from actionloop.pipeline.progress import Progress
-from actionloop.pipeline.run import Outcome, selection_of
+from actionloop.pipeline.run import Outcome
 from actionloop.pipeline.series import PersonSeries, load_series
 from actionloop.pipeline.settings import MappingSettings
 from actionloop.pipeline.training import session_frames, train_group, training_words
@@ -28,7 +29,7 @@ PHANTOM_TERMS = "made of simulated people (actionloop phantom); nobody was scann
 
 
 @dataclass(frozen=True)
-class CohortRequest:
+class CohortRequest(Choice):
     """Everything that `actionloop prior build` was asked; paths as given.
 
     `out` is where the files go and how their names begin. `labels` is a folder with one label map per person; without
@@ -41,15 +42,6 @@ class CohortRequest:
     out: Path
     labels: Path | None = None
     prior: Path | None = None
-    participant_labels: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    acquisitions: tuple[str, ...] = ()
-    bids_filter: Path | None = None
-    anatomy: Path | None = None
-    layout: Layout | None = None
-    tr_s: float | None = None
     subcortex: bool = False
     train_hierarchical: bool = False
     overwrite: bool = False
@@ -154,7 +146,7 @@ def _add_everybody(
 def _load(request: CohortRequest, label: str, progress: Progress) -> tuple[PersonFiles, PersonSeries]:
     """Find and read one person."""
     person = files.find_person(
-        request.derivatives, label, layout=request.layout, selection=selection_of(request), anatomy=request.anatomy
+        request.derivatives, label, layout=request.layout, selection=request.selection(), anatomy=request.anatomy
     )
     if request.tr_s is not None:
         person = replace(person, runs=tuple(replace(run, tr_s=request.tr_s) for run in person.runs))

@@ -56,14 +56,10 @@ class Recipe:
 
         A recipe of parcels no longer knows the rows of the lesion, which are then given.
         """
-        recipe, vertices = self.on(axis), files.template_grayordinates()
+        recipe = self.on(axis)
 
         def make(series: Timeseries) -> NetworkMap:
-            made = recipe.make(series)
-            if parcels is None:
-                return made.cortex()
-            spread = expand(made, parcels, vertices)
-            return spread if lesion is None else spread.without(lesion)
+            return on_vertices(recipe.make(series), parcels, lesion)
 
         return make
 
@@ -87,6 +83,17 @@ class Recipe:
 
     def _compress(self, series: Timeseries) -> Basis:
         return signal.compress(series, tolerance=self.mapping.compression)
+
+
+def on_vertices(made: NetworkMap, parcels: Parcels | None, lesion: BoolArray | None) -> NetworkMap:
+    """Return a map on the cortical vertices: without its voxels, or each vertex with what its parcel has.
+
+    The lesion is taken out of what parcels spread; elsewhere it never came in.
+    """
+    if parcels is None:
+        return made.cortex()
+    spread = expand(made, parcels, files.template_grayordinates())
+    return spread if lesion is None else spread.without(lesion)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,6 @@ from actionloop.files import OutputFolder
 from actionloop.navigation import write_brainsight, write_localite
 from actionloop.pipeline.cleaning import OURS
 from actionloop.pipeline.person import PersonResult
-from actionloop.pipeline.trust import UNJUDGED
 from actionloop.reliability import VERDICT_WORDS, TargetReliability
 from actionloop.types import HEMISPHERES, CoilPose, Target
 
@@ -95,11 +94,7 @@ def navigation_state(result: PersonResult) -> str:
         return result.head.reason or "no target"
     if not result.exported:
         return f"withheld: no reliable target{f' ({result.unjudged})' if result.unjudged else ''}"
-    doubtful = [
-        target for target in result.exported if (found := verdict_of(result, target)) and found.verdict == "none"
-    ]
-    short = result.reliability is None and result.unjudged.startswith(UNJUDGED)
-    return "forced" if doubtful or short else "written"
+    return "forced" if len(result.exported) > len(result.trusted) else "written"
 
 
 def _reliability(result: PersonResult) -> dict[str, Any]:

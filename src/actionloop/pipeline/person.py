@@ -12,7 +12,7 @@ import numpy as np
 from actionloop import files, signal
 from actionloop.files import PersonFiles
 from actionloop.networks import amn_regions, find_method, scan_nodes
-from actionloop.pipeline.controls import Recipe
+from actionloop.pipeline.controls import Recipe, on_vertices
 from actionloop.pipeline.head import Head, read_head, template_head
 from actionloop.pipeline.lesion import lesion_rows
 from actionloop.pipeline.otherwise import Otherwise
@@ -26,7 +26,6 @@ from actionloop.pipeline.stages import (
     map_of,
     series_of,
     shifts_of,
-    spread_parcels,
     uncleaned,
 )
 from actionloop.pipeline.steps import Steps, key_of
@@ -150,16 +149,20 @@ class PersonResult:
     key: str
 
     @property
-    def exported(self) -> tuple[Target, ...]:
-        """Targets that navigation files are written of: those to be trusted, all of them where nobody judged.
+    def trusted(self) -> tuple[Target, ...]:
+        """Targets that nothing speaks against: those to be trusted, all of them where nobody judged.
 
-        Where there is no scan to judge by (a map was given), or no judgement was asked for, files are written and say
-        so. A scan too short to be judged counts as none to be trusted.
+        Nobody judges where there is no scan (a map was given), or where it was not asked for; files say so. A scan too
+        short to be judged counts as none to be trusted.
         """
-        settings = self.job.settings
-        if settings.force or not settings.reliability or self.job.map_file is not None:
+        if not self.job.settings.reliability or self.job.map_file is not None:
             return self.targets
         return tuple(trusted(self.targets, self.reliability))
+
+    @property
+    def exported(self) -> tuple[Target, ...]:
+        """Targets that navigation files are written of: the trusted ones, all with --force."""
+        return self.targets if self.job.settings.force else self.trusted
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -236,7 +239,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     if recipe and parcels:
         recipe = recipe.of(parcels)
     made = given or map_of(loaded, recipe, steps, keys["map"])
-    network_map = made.cortex() if parcels is None else spread_parcels(made, parcels, lesion)
+    network_map = on_vertices(made, parcels, lesion)
     progress.step(STEPS[3])
     controls = controls_of(job, loaded, recipe, steps, keys["controls"], progress)
     progress.step(STEPS[4])

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from actionloop import files
 from actionloop.errors import ActionloopError, OptionError
-from actionloop.files import OutputFolder, PersonFiles, Selection
+from actionloop.files import OutputFolder, PersonFiles
+from actionloop.pipeline.choice import Choice
 from actionloop.pipeline.exports import write_results
 from actionloop.pipeline.lemon import demo_person
 from actionloop.pipeline.page import in_short, write_report
@@ -21,12 +22,9 @@ from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.settings import Settings
 from actionloop.pipeline.steps import Steps
 
-if TYPE_CHECKING:
-    from actionloop.pipeline.cohort import CohortRequest
-
 
 @dataclass(frozen=True)
-class PlanRequest:
+class PlanRequest(Choice):
     """Everything that `actionloop plan` was asked; paths as given.
 
     Either `derivatives`, or bare paths (`bold`), or a finished map (`map_file`) with or without either.
@@ -35,20 +33,11 @@ class PlanRequest:
     out: Path
     derivatives: Path | None = None
     level: str = "participant"
-    participant_labels: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    acquisitions: tuple[str, ...] = ()
-    bids_filter: Path | None = None
-    anatomy: Path | None = None
-    layout: str | None = None
     bold: tuple[Path, ...] = ()
     surfaces: tuple[Path, ...] = ()
     t1w: Path | None = None
     confounds: tuple[Path, ...] = ()
     outliers: tuple[Path, ...] = ()
-    tr_s: float | None = None
     map_file: Path | None = None
     prior: Path | None = None
     lesion_mask: Path | None = None
@@ -234,28 +223,17 @@ def _labels(request: PlanRequest) -> list[str]:
         if len(wanted) > 1:
             raise OptionError("bare paths are one person's; give one --participant-label")
         return wanted or ["01"]
-    return wanted or files.list_people(request.derivatives, layout=request.layout)  # type: ignore[arg-type]
-
-
-def selection_of(request: PlanRequest | CohortRequest) -> Selection:
-    """Return the runs that a request chooses, by label and by filter file."""
-    return Selection(
-        sessions=request.sessions,
-        tasks=request.tasks,
-        runs=request.runs,
-        acquisitions=request.acquisitions,
-        bids_filter={} if request.bids_filter is None else files.read_bids_filter(request.bids_filter),
-    )
+    return wanted or files.list_people(request.derivatives, layout=request.layout)
 
 
 def _find(request: PlanRequest, label: str) -> PersonFiles:
     if request.derivatives is None:
         return _bare(request, label)
-    selection = selection_of(request)
+    selection = request.selection()
     return files.find_person(
         request.derivatives,
         label,
-        layout=request.layout,  # type: ignore[arg-type]
+        layout=request.layout,
         selection=selection,
         anatomy=request.anatomy,
     )

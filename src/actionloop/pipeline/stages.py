@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actionloop import files
-from actionloop.brain import Parcels
 from actionloop.errors import OptionError
-from actionloop.networks import expand
 from actionloop.pipeline.cleaning import require_cleanable
 from actionloop.pipeline.controls import Recipe, halves_control, without_global_signal
 from actionloop.pipeline.motion import RunMotion
@@ -56,11 +54,6 @@ def series_of(job: PersonJob, steps: Steps, key: str, progress: Progress) -> Per
     axis = _axis(arrays) if parcels is None else parcels.axis
     series = Timeseries(arrays["data"], axis, float(arrays["tr_s"]), source, tuple(words))
     return PersonSeries(series, tuple(int(n) for n in arrays["lengths"]), tuple(runs), cleaning, _motion(arrays, runs))
-
-
-def spread_parcels(made: NetworkMap, parcels: Parcels, lesion: BoolArray) -> NetworkMap:
-    """Give every vertex what its parcel has; the lesion is taken out."""
-    return expand(made, parcels, files.template_grayordinates()).without(lesion)
 
 
 def _voxel_arrays(axis: Grayordinates) -> Arrays:

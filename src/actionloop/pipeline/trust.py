@@ -36,8 +36,6 @@ from actionloop.types import BoolArray, NetworkMap, Target, Timeseries
 if TYPE_CHECKING:
     from actionloop.pipeline.person import PersonJob
 
-UNJUDGED = "the scan cannot be judged"
-
 
 def judge_targets(  # noqa: PLR0913 - each is another kind of input
     job: PersonJob,
@@ -104,7 +102,7 @@ def judge_targets(  # noqa: PLR0913 - each is another kind of input
     try:
         arrays, _ = steps.run("reliability", key, make)
     except SignalError as error:
-        return None, f"{UNJUDGED}: {error.problem}"
+        return None, f"the scan cannot be judged: {error.problem}"
     usual = recipe.mapping.method == DEFAULT_METHOD and recipe.mapping.chosen() == IterativeSettings()
     return (
         assess(

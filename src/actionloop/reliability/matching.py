@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from actionloop import facts
 from actionloop.brain import Geodesic, vertex_areas
 from actionloop.networks import amn_regions, scan_nodes
-from actionloop.types import Anatomy, FloatArray, Hemisphere, IntArray, NetworkMap, Piece, Surface, Target
+from actionloop.types import Anatomy, Hemisphere, NetworkMap, Piece, Surface, Target
 
 Match = tuple[int | None, float]
 """Vertex at the centre of a piece (None where the map has no such piece), and mm from the target (NaN then)."""
@@ -103,8 +103,7 @@ def match_pieces(
 def geodesic_mm(surface: Surface, one: int, other: int) -> float:
     """Exact geodesic distance between two vertices.
 
-    A path no longer than a radius stays in the ball of that radius: the solver sees only the faces that meet the ball,
-    which is widened until it holds the path.
+    Only faces near the first vertex are looked at, ever more of them until they hold the path.
 
     Parameters
     ----------
@@ -117,22 +116,15 @@ def geodesic_mm(surface: Surface, one: int, other: int) -> float:
     float
         mm; NaN where no path leads.
     """
-    away_mm = np.linalg.norm(surface.vertices - surface.vertices[one], axis=1)
+    geodesic, away_mm = Geodesic(surface), np.linalg.norm(surface.vertices - surface.vertices[one], axis=1)
     radius_mm = _DETOUR * float(away_mm[other]) + _MARGIN_MM
-    while True:
-        near = away_mm <= radius_mm
-        faces = surface.faces[near[surface.faces].any(axis=1)]
-        found = float(_along(surface, faces, one)[other])
-        if found <= radius_mm or near.all():
-            return found if np.isfinite(found) else np.nan
-        radius_mm = found if np.isfinite(found) else 2 * radius_mm
-
-
-def _along(surface: Surface, faces: IntArray, start: int) -> FloatArray:
-    """Exact distances from a vertex along some faces."""
-    if not len(faces):
-        return np.full(surface.n_vertices, np.inf)
-    return Geodesic(replace(surface, faces=faces)).from_vertices(start, exact=True)
+    while radius_mm < away_mm.max():
+        found = float(geodesic.near(one, radius_mm)[other])
+        if np.isfinite(found):
+            return found
+        radius_mm *= 2
+    found = float(geodesic.from_vertices(one, exact=True)[other])
+    return found if np.isfinite(found) else np.nan
 
 
 def _piece_of(target: Target, pieces: Sequence[Piece], anatomy: Anatomy) -> Piece | None:
