@@ -1,0 +1,43 @@
+"""The frozen dataclasses that travel between rooms; each checks itself once, where it is made.
+
+Axes have fixed words: vertex (of one hemisphere's mesh), grayordinate (row of a CIFTI axis), frame (time),
+network, pose. Coordinates are RAS millimetres of the frame that the object names.
+"""
+
+from actionloop.types.aims import CoilPose, SiteReading, Target
+from actionloop.types.basic import (
+    FSLR32K_VERTICES,
+    HEMISPHERES,
+    BoolArray,
+    FloatArray,
+    Hemisphere,
+    IntArray,
+    SurfaceKind,
+)
+from actionloop.types.geometry import Anatomy, Grayordinates, Image, Surface, Voxels
+from actionloop.types.maps import GroupParameters, NetworkMap, Piece, Prior
+from actionloop.types.series import Basis, Timeseries
+
+__all__ = [
+    "FSLR32K_VERTICES",
+    "HEMISPHERES",
+    "Anatomy",
+    "Basis",
+    "BoolArray",
+    "CoilPose",
+    "FloatArray",
+    "Grayordinates",
+    "GroupParameters",
+    "Hemisphere",
+    "Image",
+    "IntArray",
+    "NetworkMap",
+    "Piece",
+    "Prior",
+    "SiteReading",
+    "Surface",
+    "SurfaceKind",
+    "Target",
+    "Timeseries",
+    "Voxels",
+]
