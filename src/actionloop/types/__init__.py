@@ -14,6 +14,7 @@ from actionloop.types.basic import (
     IntArray,
     SurfaceKind,
 )
+from actionloop.types.coils import Coil, Mesh
 from actionloop.types.geometry import Anatomy, Grayordinates, Image, Surface, Voxels
 from actionloop.types.maps import GroupParameters, NetworkMap, Piece, Prior
 from actionloop.types.series import Basis, Timeseries
@@ -24,6 +25,7 @@ __all__ = [
     "Anatomy",
     "Basis",
     "BoolArray",
+    "Coil",
     "CoilPose",
     "FloatArray",
     "Grayordinates",
@@ -31,6 +33,7 @@ __all__ = [
     "Hemisphere",
     "Image",
     "IntArray",
+    "Mesh",
     "NetworkMap",
     "Piece",
     "Prior",

@@ -1,0 +1,1 @@
+"""Coils, head models, the electric field in a head, and reciprocity."""
