@@ -1,7 +1,7 @@
 """Where to stimulate: candidates, their ranking with reasons, a first coil pose, conventional sites."""
 
 from actionloop.targets.pain import Pain
-from actionloop.targets.pose import geometric_pose
+from actionloop.targets.pose import geometric_matrix, geometric_pose
 from actionloop.targets.rank import piece_depths, rank_targets
 from actionloop.targets.sites import Site, conventional_sites, read_sites
 from actionloop.targets.weights import Ranking
@@ -11,6 +11,7 @@ __all__ = [
     "Ranking",
     "Site",
     "conventional_sites",
+    "geometric_matrix",
     "geometric_pose",
     "piece_depths",
     "rank_targets",

@@ -11,17 +11,14 @@ from actionloop.types import HEMISPHERES, CoilPose, FloatArray, Hemisphere, Imag
 _FACING = 0.9
 
 
-def geometric_pose(
+def geometric_matrix(
     entry_ras: FloatArray,
     normal: FloatArray,
     *,
     hemisphere: Hemisphere,
-    image: Image,
-    label: str,
     handle_deg: float = 45.0,
     gap_mm: float = 0.0,
-    note: str = "geometric, no field yet",
-) -> CoilPose:
+) -> FloatArray:
     """Lay a coil flat on the scalp, its handle backwards and away from the midline.
 
     The coil's z is the inward normal. Forwards along the scalp is the RAS direction y laid into the tangent plane;
@@ -36,10 +33,6 @@ def geometric_pose(
         Outward normal there; any length.
     hemisphere : {'L', 'R'}
         Which way outwards is.
-    image : Image
-        That the pose is tied to; the point and the normal are in its frame.
-    label, note : str
-        Of the pose.
     handle_deg : float
         Angle between the handle and straight backwards.
     gap_mm : float
@@ -47,7 +40,7 @@ def geometric_pose(
 
     Returns
     -------
-    CoilPose
+    (4, 4) float64 ndarray
         x = y × z, y away from the handle, z into the head.
 
     Raises
@@ -57,7 +50,7 @@ def geometric_pose(
     """
     length = float(np.linalg.norm(normal))
     if not (np.isfinite(length) and length > 0 and np.isfinite(entry_ras).all()):
-        raise GeometryError(f"no coil can be laid for {label!r}: the scalp point or its normal is not usable")
+        raise GeometryError("no coil can be laid: the scalp point or its normal is not usable")
     if hemisphere not in HEMISPHERES:
         raise GeometryError(f"expected hemisphere L or R, found {hemisphere!r}")
     outward = np.asarray(normal, dtype=np.float64) / length
@@ -74,4 +67,39 @@ def geometric_pose(
     matrix[:3, 1] = np.cos(angle) * forward + np.sin(angle) * inward
     matrix[:3, 0] = np.cross(matrix[:3, 1], matrix[:3, 2])
     matrix[:3, 3] = np.asarray(entry_ras, dtype=np.float64) + gap_mm * outward
+    return matrix
+
+
+def geometric_pose(
+    entry_ras: FloatArray,
+    normal: FloatArray,
+    *,
+    hemisphere: Hemisphere,
+    image: Image,
+    label: str,
+    handle_deg: float = 45.0,
+    gap_mm: float = 0.0,
+    note: str = "geometric, no field yet",
+) -> CoilPose:
+    """Lay a coil flat on the scalp, as `geometric_matrix` does, and tie the pose to an image.
+
+    Parameters
+    ----------
+    entry_ras, normal, hemisphere, handle_deg, gap_mm
+        As in `geometric_matrix`.
+    image : Image
+        That the pose is tied to; the point and the normal are in its frame.
+    label, note : str
+        Of the pose.
+
+    Returns
+    -------
+    CoilPose
+
+    Raises
+    ------
+    GeometryError
+        A normal of length zero or a point that is not finite.
+    """
+    matrix = geometric_matrix(entry_ras, normal, hemisphere=hemisphere, handle_deg=handle_deg, gap_mm=gap_mm)
     return CoilPose(matrix, image.frame, image.header_sha256, label, note)
