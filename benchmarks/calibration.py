@@ -41,7 +41,7 @@ from benchmarks.methods import draw
 MINUTES = (2.0, 5.0, 10.0, 20.0, 40.0)
 MOTION = {"low": 0.5, "middle": 8.0, "high": 30.0}
 KINDS = ("drawn", "Gordon", "MSC06", "WashU")
-TRAIN, TEST = tuple(range(2001, 2016)), tuple(range(3001, 3031))
+TRAIN, TEST = tuple(range(2001, 2016)), tuple(range(3001, 3037))
 NOISE_EVERY = 4  # one person of noise for so many of the others
 TR_S = 0.8
 NEAR_MM = 5.0
@@ -89,7 +89,7 @@ def cases_of(kind: str, seed: int, motion: str, asked: argparse.Namespace) -> It
                 print(f"{kept.stem}: {error}", file=sys.stderr)
             files.write_json(kept, {"usable": some.minutes, "rows": rows})
         found = json.loads(kept.read_text(encoding="utf-8"))
-        about = {"kind": kind, "seed": seed, "motion": motion, "minutes": minutes, "usable": found["usable"]}
+        about = {"kind": kind, "seed": seed, "motion": motion, "length": minutes, "usable": found["usable"]}
         print(json.dumps({**about, "targets": len(found["rows"])}), file=sys.stderr, flush=True)
         yield [{**about, **row} for row in found["rows"]] or [{**about, "target": None}]
 
@@ -219,7 +219,7 @@ def conditions(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
                     row
                     for row in rows
                     if row["motion"] == motion
-                    and row["minutes"] == minutes
+                    and row["length"] == minutes
                     and (row["kind"] == "noise") == (kind == "noise")
                 ]
                 if some:
@@ -314,7 +314,7 @@ def picture(rows: Sequence[dict[str, Any]], path: Path) -> None:
         shares = []
         for minutes in MINUTES:
             some = [
-                row for row in rows if (row["motion"], row["minutes"]) == (motion, minutes) and row["kind"] != "noise"
+                row for row in rows if (row["motion"], row["length"]) == (motion, minutes) and row["kind"] != "noise"
             ]
             everybody = {(row["kind"], row["seed"]) for row in some}
             people = {(row["kind"], row["seed"]) for row in some if row["verdict"] != "none"}

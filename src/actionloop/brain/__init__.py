@@ -4,7 +4,7 @@ from actionloop.brain.fit import FitReport, require_cover, surfaces_fit_image
 from actionloop.brain.geodesic import Geodesic
 from actionloop.brain.nearby import Nearby, row_places
 from actionloop.brain.parcels import Parcels, label_parcels, make_parcels
-from actionloop.brain.scalp import Scalp, find_scalp, inside_head
+from actionloop.brain.scalp import Scalp, find_scalp, inside_head, scalp_of
 from actionloop.brain.smooth import Smoother, smooth
 from actionloop.brain.sphere import apply_weights, sphere_triangles, sphere_weights
 from actionloop.brain.sulc import oriented_sulc, sulcal_depth
@@ -36,6 +36,7 @@ __all__ = [
     "require_consistent_hemispheres",
     "require_cover",
     "row_places",
+    "scalp_of",
     "smooth",
     "sphere_triangles",
     "sphere_weights",

@@ -142,16 +142,35 @@ def find_scalp(image: Image) -> Scalp:
     core = _refined(ndimage.binary_erosion(solid, border_value=1), step, data.shape)
     near = _refined(ndimage.binary_dilation(solid), step, data.shape)
     fine = core | (near & (ndimage.gaussian_filter(data, 1.0 / spacing) > level))
-    vertices, faces = _isosurface(ndimage.gaussian_filter(fine.astype(np.float32), SURFACE_SIGMA_MM / spacing))
-    smooth = ndimage.gaussian_filter(fine.astype(np.float32), NORMAL_SIGMA_MM / spacing, truncate=3)
+    scalp = scalp_of(fine, affine, frame=image.frame, source=image.source)
+    _require_skull(scalp, data, affine)
+    return scalp
+
+
+def scalp_of(inside: BoolArray, affine: FloatArray, *, frame: str, source: str = "") -> Scalp:
+    """Return the surface of a head whose inside is known.
+
+    Parameters
+    ----------
+    inside : (i, j, k) bool ndarray
+    affine : (4, 4) float ndarray
+        ijk to RAS mm.
+    frame, source : str
+
+    Returns
+    -------
+    Scalp
+        Smoothed by about 2 mm, its normals by 5; open where the head leaves the volume.
+    """
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    vertices, faces = _isosurface(ndimage.gaussian_filter(inside.astype(np.float32), SURFACE_SIGMA_MM / spacing))
+    smooth = ndimage.gaussian_filter(inside.astype(np.float32), NORMAL_SIGMA_MM / spacing, truncate=3)
     normals = _normals(smooth, vertices, affine)
     xyz = vertices @ affine[:3, :3].T + affine[:3, 3]
     first, second, third = xyz[faces].transpose(1, 0, 2)
     if np.einsum("ij,ij->", np.cross(second - first, third - first), normals[faces[:, 0]]) < 0:
         faces = faces[:, ::-1].copy()
-    scalp = Scalp(xyz, faces, normals, image.frame, image.source)
-    _require_skull(scalp, data, affine)
-    return scalp
+    return Scalp(xyz, faces, normals, frame, source)
 
 
 def inside_head(image: Image, xyz_ras: FloatArray) -> BoolArray:
