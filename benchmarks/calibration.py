@@ -41,7 +41,7 @@ from benchmarks.methods import draw
 MINUTES = (2.0, 5.0, 10.0, 20.0, 40.0)
 MOTION = {"low": 0.5, "middle": 8.0, "high": 30.0}
 KINDS = ("drawn", "Gordon", "MSC06", "WashU")
-TRAIN, TEST = tuple(range(2001, 2016)), tuple(range(3001, 3037))
+TRAIN, TEST = tuple(range(2001, 2016)), tuple(range(3001, 3026))
 NOISE_EVERY = 4  # one person of noise for so many of the others
 TR_S = 0.8
 NEAR_MM = 5.0
@@ -62,26 +62,39 @@ def simulate(kind: str, seed: int, minutes: float, motion: str) -> tuple[Any, Ti
     return person, phantom.denoise(session, with_global_signal=True, filtered=True), keep
 
 
-def without_networks(series: Timeseries, seed: int) -> Timeseries:
+def without_networks(series: Timeseries, seed: int | list[int]) -> Timeseries:
     """Noise with the scan's spectrum and smoothness, and nothing else."""
     return phantom.fit_surrogate(series).draw(np.random.default_rng(seed))
 
 
+def cuts_of(lengths: Sequence[float]) -> list[tuple[float, float]]:
+    """Parts of a scan that are mapped on their own, (start, length), in minutes.
+
+    Every length from the beginning, the longest first; from the middle what fits into the second half.
+    """
+    half = max(lengths) / 2
+    return [(0.0, n) for n in sorted(lengths, reverse=True)] + [
+        (half, n) for n in sorted(lengths, reverse=True) if n <= half
+    ]
+
+
 def cases_of(kind: str, seed: int, motion: str, asked: argparse.Namespace) -> Iterator[list[dict[str, Any]]]:
-    """Every length of one scan; pieces that are there are read."""
+    """Every part of one scan; pieces that are there are read."""
     scan = None
-    for minutes in sorted(asked.minutes, reverse=True):
-        kept = asked.work / f"{kind}-{seed}-{motion}-{minutes:g}.json"
+    for start, minutes in cuts_of(asked.minutes):
+        name = f"{kind}-{seed}-{motion}-{minutes:g}" + (f"-from{start:g}" if start else "")
+        kept = asked.work / f"{name}.json"
         if not kept.is_file():
             if asked.finished:
                 continue
             if scan is None:
                 scan = simulate(kind, seed, max(asked.minutes), motion)
             person, series, keep = scan
-            inside = np.arange(series.n_frames) < round(minutes * 60 / TR_S)
-            some = signal.select_frames(series, inside & keep)
+            first, last = (round(at * 60 / TR_S) for at in (start, start + minutes))
+            frames = np.arange(series.n_frames)
+            some = signal.select_frames(series, (frames >= first) & (frames < last) & keep)
             if kind == "noise":
-                some = without_networks(some, seed)
+                some = without_networks(some, [seed, round(start)] if start else seed)
             try:
                 rows = one_case(some, None if kind == "noise" else person)
             except ActionloopError as error:  # too short or too spoilt to be mapped at all: an abstention too
@@ -89,7 +102,8 @@ def cases_of(kind: str, seed: int, motion: str, asked: argparse.Namespace) -> It
                 print(f"{kept.stem}: {error}", file=sys.stderr)
             files.write_json(kept, {"usable": some.minutes, "rows": rows})
         found = json.loads(kept.read_text(encoding="utf-8"))
-        about = {"kind": kind, "seed": seed, "motion": motion, "length": minutes, "usable": found["usable"]}
+        about = {"kind": kind, "seed": seed, "motion": motion, "start": start, "length": minutes}
+        about["usable"] = found["usable"]
         print(json.dumps({**about, "targets": len(found["rows"])}), file=sys.stderr, flush=True)
         yield [{**about, **row} for row in found["rows"]] or [{**about, "target": None}]
 
@@ -270,7 +284,8 @@ def write_results(rows: Sequence[dict[str, Any]], out: Path) -> None:
         "# Whether trusted targets are right",
         "",
         f"Made by `{COMMAND}` (every target: `calibration.tsv`). {people} people that the",
-        f"verdict's model was not fitted on, {len(targets)} targets, {RESAMPLES} resamples each. A target is right if",
+        f"verdict's model was not fitted on, {len(targets)} targets, {RESAMPLES} resamples each. A scan is mapped whole and",
+        "in parts: each length from its beginning, and from its middle what fits there. A target is right if",
         "it lies within 5 mm (geodesic) of the centre of the true node of its name; islands of the dlPFC are numbered",
         "by size, so that any true one of that side counts. Kinds of people as in [methods.md](methods.md); 'noise'",
         "has the spectrum and the smoothness of such a scan and no networks: no target in it is right. Motion is a",
