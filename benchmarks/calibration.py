@@ -41,7 +41,7 @@ from benchmarks.methods import draw
 MINUTES = (2.0, 5.0, 10.0, 20.0, 40.0)
 MOTION = {"low": 0.5, "middle": 8.0, "high": 30.0}
 KINDS = ("drawn", "Gordon", "MSC06", "WashU")
-TRAIN, TEST = tuple(range(2001, 2016)), tuple(range(3001, 3026))
+TRAIN, TEST = tuple(range(2001, 2011)), tuple(range(3001, 3026))
 NOISE_EVERY = 4  # one person of noise for so many of the others
 TR_S = 0.8
 NEAR_MM = 5.0
@@ -78,10 +78,14 @@ def cuts_of(lengths: Sequence[float]) -> list[tuple[float, float]]:
     ]
 
 
-def cases_of(kind: str, seed: int, motion: str, asked: argparse.Namespace) -> Iterator[list[dict[str, Any]]]:
-    """Every part of one scan; pieces that are there are read."""
+def cases_of(
+    kind: str, seed: int, motion: str, asked: argparse.Namespace, *, late: bool = True
+) -> Iterator[list[dict[str, Any]]]:
+    """Every part of one scan, `late` with those from its middle; pieces that are there are read."""
     scan = None
     for start, minutes in cuts_of(asked.minutes):
+        if start and not late:
+            continue
         name = f"{kind}-{seed}-{motion}-{minutes:g}" + (f"-from{start:g}" if start else "")
         kept = asked.work / f"{name}.json"
         if not kept.is_file():
@@ -284,8 +288,8 @@ def write_results(rows: Sequence[dict[str, Any]], out: Path) -> None:
         "# Whether trusted targets are right",
         "",
         f"Made by `{COMMAND}` (every target: `calibration.tsv`). {people} people that the",
-        f"verdict's model was not fitted on, {len(targets)} targets, {RESAMPLES} resamples each. A scan is mapped whole and",
-        "in parts: each length from its beginning, and from its middle what fits there. A target is right if",
+        f"verdict's model was not fitted on, {len(targets)} targets, {RESAMPLES} resamples each. A scan is mapped in",
+        "parts: each length from its beginning, and from its middle what fits there. A target is right if",
         "it lies within 5 mm (geodesic) of the centre of the true node of its name; islands of the dlPFC are numbered",
         "by size, so that any true one of that side counts. Kinds of people as in [methods.md](methods.md); 'noise'",
         "has the spectrum and the smoothness of such a scan and no networks: no target in it is right. Motion is a",
@@ -372,16 +376,18 @@ def main(argv: list[str] | None = None) -> int:
     asked.work.mkdir(parents=True, exist_ok=True)
     asked.out.mkdir(parents=True, exist_ok=True)
     if asked.fit:
-        print(table_of(fit(list(all_rows(people_of(asked.train), asked)))))
+        print(table_of(fit(list(all_rows(people_of(asked.train), asked, late=False)))))
         return 0
     write_results(list(all_rows(people_of(asked.test), asked)), asked.out)
     return 0
 
 
-def all_rows(people: Sequence[tuple[str, int, str]], asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Every target of some people at every length; a length without targets gives one row without one."""
+def all_rows(
+    people: Sequence[tuple[str, int, str]], asked: argparse.Namespace, *, late: bool = True
+) -> Iterator[dict[str, Any]]:
+    """Every target of some people in every part; a part without targets gives one row without one."""
     for kind, seed, motion in people:
-        for rows in cases_of(kind, seed, motion, asked):
+        for rows in cases_of(kind, seed, motion, asked, late=late):
             yield from rows
 
 
