@@ -13,8 +13,10 @@ from actionloop.brain.surface import (
     connected_pieces,
     piece_centre,
     require_consistent_hemispheres,
+    unfolded,
     vertex_areas,
     vertex_normals,
+    weighted_centre,
 )
 
 __all__ = [
@@ -42,6 +44,8 @@ __all__ = [
     "sphere_weights",
     "sulcal_depth",
     "surfaces_fit_image",
+    "unfolded",
     "vertex_areas",
     "vertex_normals",
+    "weighted_centre",
 ]

@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from actionloop.errors import EmptyRegionError, GeometryError
-from actionloop.types import BoolArray, FloatArray, IntArray, Surface
+from actionloop.types import Anatomy, BoolArray, FloatArray, Hemisphere, IntArray, Surface
 
 
 def face_vectors(surface: Surface) -> FloatArray:
@@ -148,12 +148,43 @@ def connected_pieces(mask: BoolArray, adjacency: Any) -> list[IntArray]:
     return sorted(pieces, key=lambda vertices: (-len(vertices), int(vertices[0])))
 
 
+def unfolded(template: Anatomy, hemisphere: Hemisphere) -> Surface:
+    """Return the template's surface on which centres of pieces are found: the sphere, or else the inflated cortex.
+
+    On the folded cortex two banks of a sulcus lie side by side, and the vertex nearest the centroid of a piece may jump
+    between them, by more than a centimetre along the cortex, for a change of a few vertices.
+    """
+    found = template.surfaces.get((hemisphere, "sphere"))
+    return template.surface(hemisphere, "inflated") if found is None else found
+
+
+def weighted_centre(points: FloatArray, weight: FloatArray) -> int:
+    """Find the point nearest the weighted centroid.
+
+    Parameters
+    ----------
+    points : (member, 3) float ndarray
+    weight : (member,) float ndarray
+        At least 0; all 0 counts as equal.
+
+    Returns
+    -------
+    int
+        Number of the point.
+    """
+    weight = np.asarray(weight, dtype=np.float64)
+    weight = weight if weight.sum() > 0 else np.ones_like(weight)
+    centroid = weight @ np.asarray(points, dtype=np.float64) / weight.sum()
+    return int(np.linalg.norm(points - centroid, axis=1).argmin())
+
+
 def piece_centre(surface: Surface, vertices: IntArray, *, area_mm2: FloatArray | None = None) -> int:
     """Member vertex nearest the area-weighted centroid of a piece.
 
     Parameters
     ----------
     surface : Surface
+        On which the centroid is found: `unfolded`, but for pieces that do not fold.
     vertices : (member,) int ndarray
     area_mm2 : (vertex,) float ndarray, optional
         Vertex areas; computed from `surface` if absent.
@@ -174,10 +205,7 @@ def piece_centre(surface: Surface, vertices: IntArray, *, area_mm2: FloatArray |
     area = vertex_areas(surface) if area_mm2 is None else area_mm2
     if area.shape != (surface.n_vertices,):
         raise GeometryError(f"expected vertex areas of shape ({surface.n_vertices},), found {area.shape}")
-    points = np.asarray(surface.vertices, dtype=np.float64)[vertices]
-    weight = area[vertices]
-    centroid = np.average(points, axis=0, weights=weight if weight.sum() > 0 else None)
-    return int(vertices[np.argmin(np.linalg.norm(points - centroid, axis=1))])
+    return int(vertices[weighted_centre(surface.vertices[vertices], area[vertices])])
 
 
 def require_consistent_hemispheres(left: Surface, right: Surface) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actionloop.brain import adjacency, connected_pieces, piece_centre, vertex_areas
+from actionloop.brain import adjacency, connected_pieces, piece_centre, unfolded, vertex_areas
 from actionloop.errors import EmptyRegionError
 from actionloop.types import HEMISPHERES, Anatomy, BoolArray, FloatArray, Hemisphere, IntArray, NetworkMap, Piece
 
@@ -118,7 +118,7 @@ def describe_piece(
     index = network_map.names.index(network)
     probability = network_map.grayordinates.to_mesh(network_map.probability[index], hemisphere)
     confidence = network_map.grayordinates.to_mesh(network_map.confidence, hemisphere)
-    centre = piece_centre(surface, vertices, area_mm2=area_mm2)
+    centre = piece_centre(unfolded(template, hemisphere), vertices, area_mm2=area_mm2)
     peak = int(vertices[probability[vertices].argmax()])
     weights = area_mm2[vertices]
     return Piece(

@@ -264,7 +264,7 @@ def _pieces(truth: IntArray, network: str, key: int) -> list[TrueNode]:
         for piece in connected_pieces(axis.to_mesh(truth[: len(axis)], hemisphere) == key, side.neighbours):
             if side.area_mm2[piece].sum() < data["nodes"]["least_area_mm2"]:
                 continue
-            vertex = piece_centre(side.midthickness, piece)
+            vertex = piece_centre(side.sphere, piece, area_mm2=side.area_mm2)
             name = _place_name(network, hemisphere, vertex)
             count[name] = count.get(name, 0) + 1
             numbered = f"{name} {count[name]}" if network == "AMN" or count[name] > 1 else name
@@ -284,7 +284,7 @@ def _place_name(network: str, hemisphere: Hemisphere, vertex: int) -> str:
 
 def _node(name: str, network: str, hemisphere: Hemisphere, piece: IntArray) -> TrueNode:
     side = template().sides[hemisphere]
-    vertex = int(piece_centre(side.midthickness, piece))
+    vertex = int(piece_centre(side.sphere, piece, area_mm2=side.area_mm2))
     xyz = side.midthickness.vertices[vertex].astype(np.float64)
     return TrueNode(name, network, hemisphere, vertex, xyz, float(side.area_mm2[piece].sum()))
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
+from actionloop.errors import OptionError
 from actionloop.types import BoolArray, FloatArray, Hemisphere, IntArray, NetworkMap
 
 Verdict = Literal["use", "caution", "none"]
@@ -102,6 +105,8 @@ class Resamples:
         Share of resamples in which a row belongs to each network.
     centres : tuple of (resample,) int ndarray
         For each target, the vertex at the centre of its piece; -1 where the piece is absent.
+    members : mapping of str to (resample, ceil(grayordinate / 8)) uint8 ndarray
+        Which rows belong to each network that targets lie in, as packed bits (`numpy.packbits`).
     """
 
     n: int
@@ -110,6 +115,25 @@ class Resamples:
     stability: FloatArray
     occurrence: FloatArray
     centres: tuple[IntArray, ...]
+    members: Mapping[str, IntArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = (self.n, -(-len(self.stability) // 8))
+        for name, packed in self.members.items():
+            if packed.shape != shape or packed.dtype != np.uint8:
+                raise OptionError(f"expected packed rows of {name} as uint8 of shape {shape}, found {packed.shape}")
+
+    def rows_of(self, network: str, resample: int) -> BoolArray:
+        """Tell which rows belong to a network in one resample; (grayordinate,).
+
+        Raises
+        ------
+        OptionError
+            The network's rows were not kept, or there is no such resample.
+        """
+        if network not in self.members or not 0 <= resample < self.n:
+            raise OptionError(f"the rows of {network} in resample {resample} of {self.n} were not kept")
+        return np.unpackbits(self.members[network][resample], count=len(self.stability)).astype(bool)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from actionloop import facts
-from actionloop.brain import Geodesic, adjacency, connected_pieces, vertex_areas
+from actionloop.brain import Geodesic, adjacency, connected_pieces, unfolded, vertex_areas, weighted_centre
 from actionloop.networks import node_territories
 from actionloop.types import Anatomy, BoolArray, FloatArray, Grayordinates, IntArray, Target
 
@@ -34,6 +34,8 @@ class Place:
     area_mm2 : (member,) float ndarray
     xyz : (member, 3) float ndarray
         Frame of the person's surfaces.
+    unfolded : (member, 3) float ndarray
+        On the template's sphere.
     own : (member,) bool ndarray
         Vertices of the target's own piece.
     by_overlap : bool
@@ -50,6 +52,7 @@ class Place:
     neighbours: Any
     area_mm2: FloatArray
     xyz: FloatArray
+    unfolded: FloatArray
     own: BoolArray
     by_overlap: bool
     away_mm: FloatArray
@@ -79,9 +82,7 @@ class Place:
         counts = self.area_mm2 * self.own if self.by_overlap else self.area_mm2
         piece = max(pieces, key=lambda some: float(counts[some].sum()))
         weight = self.area_mm2[piece] * probability[piece]
-        weight = weight if weight.sum() > 0 else np.ones(len(piece))
-        centroid = weight @ self.xyz[piece] / weight.sum()
-        return int(self.vertices[piece[np.linalg.norm(self.xyz[piece] - centroid, axis=1).argmin()]])
+        return int(self.vertices[piece[weighted_centre(self.unfolded[piece], weight)]])
 
     def distance_mm(self, vertex: int) -> float:
         """Geodesic distance from the target to a centre; NaN where it is absent."""
@@ -119,7 +120,7 @@ def find_places(
     island_areas = [name for region in facts.load("regions")["region"] if region["islands"] for name in region["areas"]]
     found = []
     for side in dict.fromkeys(target.piece.hemisphere for target in targets):
-        surface, vertices = anatomy.surface(side), grayordinates.vertices(side)
+        surface, vertices, flat = anatomy.surface(side), grayordinates.vertices(side), unfolded(template, side)
         neighbours, area_mm2 = sparse.csr_array(adjacency(surface.faces, surface.n_vertices)), vertex_areas(surface)
         territories, geodesic = node_territories(grayordinates, template, side), Geodesic(surface)
         islands = grayordinates.to_mesh(np.isin(area, island_areas), side, fill=False)
@@ -137,6 +138,7 @@ def find_places(
                     neighbours=neighbours[chosen][:, chosen],
                     area_mm2=area_mm2[chosen],
                     xyz=surface.vertices[chosen],
+                    unfolded=flat.vertices[chosen],
                     own=np.isin(chosen, target.piece.vertices),
                     by_overlap=by_overlap,
                     away_mm=np.minimum(geodesic.near(target.vertex, _REACH_MM), _REACH_MM),

@@ -96,7 +96,7 @@ def resample_frames(
         label = np.where(cortex, keys[probability.argmax(axis=0)], 0)
         return label, _centres(places, label, probability, made)
 
-    return _collect(one, made, draws, block_s=length * basis.tr_s, n_places=len(places))
+    return _collect(one, made, draws, block_s=length * basis.tr_s, places=places)
 
 
 def resample_series(
@@ -137,7 +137,7 @@ def resample_series(
         found = make(replace(series, data=series.data[drawn]))
         return np.asarray(found.label), _centres(places, np.asarray(found.label), found.probability, made)
 
-    return _collect(one, made, draws, block_s=length * series.tr_s, n_places=len(places), at_once=1)
+    return _collect(one, made, draws, block_s=length * series.tr_s, places=places, at_once=1)
 
 
 def block_frames(n_frames: int, tr_s: float, *, where: str = "") -> int:
@@ -164,23 +164,27 @@ def _collect(
     draws: Draws,
     *,
     block_s: float,
-    n_places: int,
+    places: Sequence[Place],
     at_once: int = _AT_ONCE,
 ) -> Resamples:
-    """Draw all resamples and count where the networks lie."""
+    """Draw all resamples, count where the networks lie, and keep which rows are in those of the targets."""
     keys, n = np.asarray(made.keys), draws.n
     generators = [np.random.default_rng([draws.seed, number]) for number in range(n)]
     counts = np.zeros((len(keys), len(made.label)), dtype=np.int32)
     centres: list[IntArray] = []
+    members: dict[str, list[IntArray]] = {place.target.piece.network: [] for place in places}
     for first in range(0, n, at_once):
         for label, found in arrays.side_by_side(one, generators[first : first + at_once]):
             counts += label == keys[:, None]
             centres.append(found)
+            for name, rows in members.items():
+                rows.append(np.packbits(label == made.key(name)))
         draws.tell(min(first + at_once, n))
     occurrence = (counts / n).astype(np.float32)
     stability = (occurrence * (made.label == keys[:, None])).sum(axis=0)
-    along = np.stack(centres) if n_places else np.zeros((n, 0), dtype=np.int64)
-    return Resamples(n, block_s, draws.seed, stability, occurrence, tuple(along.T))
+    along = np.stack(centres) if places else np.zeros((n, 0), dtype=np.int64)
+    packed = {name: np.stack(rows) for name, rows in members.items()}
+    return Resamples(n, block_s, draws.seed, stability, occurrence, tuple(along.T), packed)
 
 
 def _centres(places: Sequence[Place], label: IntArray, probability: FloatArray, made: NetworkMap) -> IntArray:

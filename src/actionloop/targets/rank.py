@@ -70,7 +70,7 @@ def rank_targets(  # noqa: PLR0913 - each is another kind of input, and all but 
             f"the image is in the frame {image.frame!r}, the surfaces are in {anatomy.frame!r}",
             where=image.source or None,
         )
-    sides = {side: Side(network_map, anatomy, side, scalp) for side in HEMISPHERES}
+    sides = {side: Side(network_map, anatomy, side, scalp, template=template) for side in HEMISPHERES}
     sites = read_sites(network_map, anatomy, template)
     targets = []
     for piece in _candidates(nodes, islands, sides, ranking):

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from actionloop.brain import Geodesic, Scalp, vertex_areas
+from actionloop.brain import Geodesic, Scalp, unfolded, vertex_areas, weighted_centre
 from actionloop.errors import GeometryError
 from actionloop.types import Anatomy, FloatArray, Hemisphere, IntArray, NetworkMap
 
@@ -22,6 +22,8 @@ class Side:
     hemisphere : {'L', 'R'}
     scalp : Scalp or None
         In the frame of the anatomy.
+    template : Anatomy, optional
+        Same vertices; centres of pieces are found on its sphere.
 
     Raises
     ------
@@ -29,7 +31,15 @@ class Side:
         The scalp is in another frame, or the sulcal depth has another length than the mesh.
     """
 
-    def __init__(self, network_map: NetworkMap, anatomy: Anatomy, hemisphere: Hemisphere, scalp: Scalp | None) -> None:
+    def __init__(
+        self,
+        network_map: NetworkMap,
+        anatomy: Anatomy,
+        hemisphere: Hemisphere,
+        scalp: Scalp | None,
+        *,
+        template: Anatomy | None = None,
+    ) -> None:
         if scalp is not None and scalp.frame != anatomy.frame:
             raise GeometryError(
                 f"the scalp is in the frame {scalp.frame!r}, the surfaces are in {anatomy.frame!r}",
@@ -38,6 +48,7 @@ class Side:
         self.network_map = network_map
         self.hemisphere = hemisphere
         self.surface = anatomy.surface(hemisphere)
+        self.unfolded = unfolded(template or anatomy, hemisphere)
         self.area_mm2 = vertex_areas(self.surface)
         self.scalp = scalp
         axis = network_map.grayordinates
@@ -87,11 +98,8 @@ class Side:
         return Geodesic(replace(self.surface, faces=faces)).from_vertices(rim, exact=True)[vertices]
 
     def weighted_centre(self, vertices: IntArray, weight: FloatArray) -> int:
-        """Member of a piece nearest its weighted centroid."""
-        total = float(weight.sum())
-        weight = weight if total > 0 else np.ones_like(weight)
-        centroid = weight @ self.surface.vertices[vertices] / weight.sum()
-        return int(vertices[np.linalg.norm(self.surface.vertices[vertices] - centroid, axis=1).argmin()])
+        """Member of a piece nearest its weighted centroid on the unfolded cortex."""
+        return int(vertices[weighted_centre(self.unfolded.vertices[vertices], weight)])
 
     def depth(self, vertices: IntArray) -> FloatArray | None:
         """Distance of vertices from the scalp, mm; None without a scalp."""
