@@ -28,7 +28,7 @@ from actionloop.pipeline.head import Head
 from actionloop.pipeline.person import PersonJob, find_targets, run_person
 from actionloop.pipeline.priors import cached_default_prior
 from actionloop.pipeline.progress import Silent
-from actionloop.pipeline.settings import Settings
+from actionloop.pipeline.settings import PoseSettings, Settings
 from actionloop.pipeline.steps import Steps
 from actionloop.reliability.variants import prior_as_map
 from actionloop.types import Target
@@ -39,6 +39,7 @@ MSC06 = (
     "scanthresh3_recolored.dlabel.nii"
 )
 WITHIN_MM = 5.0
+_QUICK = Settings(controls=False, reliability=False, pose=PoseSettings(engine="geometric"))
 COMMAND = "python -m benchmarks.validate docs/validation"
 
 
@@ -57,7 +58,7 @@ def one_case(kind: str, minutes: float, seed: int, work: Path) -> dict[str, Any]
     made = time.monotonic()
     person = files.find_person(folder / "data", label)
     with Steps(folder / "steps") as steps:
-        result = run_person(PersonJob(person, Settings(controls=False, reliability=False)), steps, progress=Silent())
+        result = run_person(PersonJob(person, _QUICK), steps, progress=Silent())
     mapped = time.monotonic()
     truth = files.read_label_map(next((folder / "data").rglob(f"*{label}*truth*.dlabel.nii")))
     cortex = truth.label[: len(files.template_grayordinates())]

@@ -106,7 +106,19 @@ def stopped_after_series() -> Iterator[list[PersonSeries]]:
 def plan(root: Path, out: Path, *words: object) -> tuple[int, str]:
     """Call the command line in this process; returns its exit code and what it said on stderr."""
     said = io.StringIO()
-    given = ["plan", root, out, "participant", "--participant-label", "01", "--no-controls", "--no-reliability", *words]
+    given = [
+        "plan",
+        root,
+        out,
+        "participant",
+        "--participant-label",
+        "01",
+        "--no-controls",
+        "--no-reliability",
+        "--engine",
+        "geometric",
+        *words,
+    ]
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         try:
             code = int(main([str(word) for word in given]) or 0)

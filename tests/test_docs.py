@@ -15,7 +15,7 @@ from actionloop import __version__, facts
 from actionloop.cli import ask
 from actionloop.cli.commands import app
 from actionloop.cli.group import Making
-from actionloop.cli.options import Given, How, Where, Who, read_places
+from actionloop.cli.options import Coiled, Given, How, Where, Who, read_places
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -97,7 +97,7 @@ def test_commands_exist(page: Path) -> None:
 def check_words(words: list[str]) -> None:
     """Parse a command line as the program does, without running it."""
     command, bound, _ = app.parse_args(words, print_error=False, exit_on_error=False)
-    if command.__name__ == "plan":
+    if command.__name__ in ("plan", "pose"):
         places = read_places(bound.arguments.get("words", ()), bound.arguments.get("given", Given()))
         assert places.level == "participant"
         region = bound.arguments.get("where", Where()).pain_region
@@ -115,14 +115,14 @@ def test_usage_names_every_option() -> None:
     usage = (DOCS / "usage.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(--[a-z0-9-]+)`", usage))
     renamed = {"map_file": "--map"}
-    for group in (Who, Where, Given, How, Making):
+    for group in (Who, Where, Given, Coiled, How, Making):
         for field in group.__dataclass_fields__:
             assert renamed.get(field, f"--{field.replace('_', '-')}") in named, field
     for name in ("--subjects", "--minutes", "--seed", "--layout", "--truth-map", "--verbose"):
         assert name in named
     known = {"--verbose", "--subjects", "--minutes", "--seed", "--truth-map", "--json"} | {
         renamed.get(field, f"--{field.replace('_', '-')}")
-        for group in (Who, Where, Given, How, Making)
+        for group in (Who, Where, Given, Coiled, How, Making)
         for field in group.__dataclass_fields__
     }
     assert named <= known

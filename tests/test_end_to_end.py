@@ -93,7 +93,9 @@ def act(*words: object, out: Path) -> Ran:
 
 def plan(derivatives: Path | None, out: Path, *words: object) -> Ran:
     places = [out] if derivatives is None else [derivatives, out]
-    return act("plan", *places, "participant", "--no-controls", "--no-reliability", *words, out=out)
+    return act(
+        "plan", *places, "participant", "--no-controls", "--no-reliability", "--engine", "geometric", *words, out=out
+    )
 
 
 def refused(ran: Ran, *expected: str) -> None:
@@ -476,7 +478,7 @@ def test_targets_are_those_of_the_template_run_moved(from_head, own):
 @pytest.fixture(scope="module")
 def judged(with_head, place, work) -> Ran:
     """Plan with reliability, few resamples."""
-    words = ("--work-dir", work, "--resamples", 6, "--no-controls")
+    words = ("--work-dir", work, "--resamples", 6, "--no-controls", "--engine", "geometric")
     return act("plan", with_head, place / "out-judged", "participant", *words, out=place / "out-judged")
 
 
@@ -503,7 +505,7 @@ def test_every_target_has_a_verdict_and_only_trusted_ones_are_exported(judged):
 def test_without_a_reliable_target_nothing_is_exported_unless_forced(judged, with_head, place, work, monkeypatch):
     """A limit that no scan meets stands for a poor scan: the same steps, judged anew."""
     monkeypatch.setitem(facts.load("verdict")["thresholds"], "least_minutes", 10_000.0)
-    words = ("participant", "--work-dir", work, "--resamples", 6, "--no-controls")
+    words = ("participant", "--work-dir", work, "--resamples", 6, "--no-controls", "--engine", "geometric")
     with without_pictures():
         withheld = act("plan", with_head, place / "withheld", *words, "--pain-side", "left", out=place / "withheld")
         forced = act("plan", with_head, place / "forced", *words, "--force", out=place / "forced")

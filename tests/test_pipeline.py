@@ -227,6 +227,8 @@ def test_killed_runs_go_on_where_they_stopped(dataset, tmp_path):
         "01",
         "--no-controls",
         "--no-reliability",
+        "--engine",
+        "geometric",
         "--pain-side",
         "unknown",
         "--pain-region",

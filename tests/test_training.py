@@ -234,6 +234,8 @@ def test_plan_maps_with_the_people_of_the_prior_and_says_what_they_are(
         "hierarchical",
         "--no-controls",
         "--no-reliability",
+        "--engine",
+        "geometric",
     ]
     assert main([str(word) for word in ("plan", dataset, tmp_path, "participant", *words)]) == 0
     (path,) = tmp_path.rglob("*_provenance.json")

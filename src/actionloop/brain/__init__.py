@@ -1,5 +1,6 @@
 """Geometry of one head in mm: surfaces, resampling between meshes, distances, smoothing, scalp."""
 
+from actionloop.brain.face import HeadExam, examine_head
 from actionloop.brain.fit import FitReport, require_cover, surfaces_fit_image
 from actionloop.brain.geodesic import Geodesic
 from actionloop.brain.nearby import Nearby, row_places
@@ -22,6 +23,7 @@ from actionloop.brain.surface import (
 __all__ = [
     "FitReport",
     "Geodesic",
+    "HeadExam",
     "Nearby",
     "Parcels",
     "Scalp",
@@ -29,6 +31,7 @@ __all__ = [
     "adjacency",
     "apply_weights",
     "connected_pieces",
+    "examine_head",
     "find_scalp",
     "inside_head",
     "label_parcels",

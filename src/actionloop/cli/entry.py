@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import CycloptsError
 
 from actionloop.cli.commands import RESUMABLE, app
+from actionloop.cli.streams import say
 from actionloop.errors import ActionloopError, OptionError
 
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command, bound, _ = app.parse_args(words, print_error=False, exit_on_error=False)
     except CycloptsError as error:
         chain = " ".join(("actionloop", *(error.command_chain or ())))
-        _say(f"error: {error}\n  next:  {chain} --help")
+        say(f"error: {error}\n  next:  {chain} --help")
         return WRONG_USAGE
     hint = "; run the same command again: finished steps are kept" if command in RESUMABLE else ""
     verbose = bool(bound.arguments.get("verbose"))
@@ -50,10 +51,10 @@ def _guarded(run: Callable[[], object], *, verbose: bool, if_interrupted: str) -
         sys.stdout.flush()
     except ActionloopError as error:
         _details(verbose)
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return WRONG_USAGE if isinstance(error, OptionError) else FAILED
     except KeyboardInterrupt:
-        _say(if_interrupted)
+        say(if_interrupted)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (`actionloop doctor | head`); keep Python from complaining at exit.
@@ -61,14 +62,14 @@ def _guarded(run: Callable[[], object], *, verbose: bool, if_interrupted: str) -
         return FAILED
     except MemoryError:
         _details(verbose)
-        _say("error: the memory of this machine is used up\n  next:  close other programs, or use another machine")
+        say("error: the memory of this machine is used up\n  next:  close other programs, or use another machine")
         return FAILED
     except Exception as error:  # the last line of defence; -v shows what it was
         _details(verbose)
         kind = type(error).__name__
         first = (str(error).splitlines() or [""])[0]
         hint = "" if verbose else "; rerun with -v for the details"
-        _say(f"unexpected error ({kind}: {first}): this is a bug in actionloop{hint}")
+        say(f"unexpected error ({kind}: {first}): this is a bug in actionloop{hint}")
         return FAILED
     return code if isinstance(code, int) else OK
 
@@ -76,7 +77,3 @@ def _guarded(run: Callable[[], object], *, verbose: bool, if_interrupted: str) -
 def _details(verbose: bool) -> None:
     if verbose:
         traceback.print_exc()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201

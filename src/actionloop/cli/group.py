@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from actionloop import facts
 from actionloop.cli.bar import shown_progress
-from actionloop.cli.options import Flag, Who
-
-_VERBOSE = Parameter(name=("--verbose", "-v"), negative="", show_default=False, help="Show the details of an error.")
+from actionloop.cli.options import Flag, Verbose, Who
+from actionloop.cli.streams import say
 
 prior = App(name="prior", help="Group priors made of people of your own.")
 
@@ -61,7 +58,7 @@ def build(
     *,
     who: Who = _WHO,
     making: Making = _MAKING,
-    verbose: Annotated[bool, _VERBOSE] = False,
+    verbose: Verbose = False,
 ) -> int:
     """Make a prior of many people: connectivity templates, spatial probabilities, how people differ.
 
@@ -74,7 +71,7 @@ def build(
     out
         Where the files go and how their names begin, e.g. priors/cohort.
     """
-    _say(facts.notice())
+    say(facts.notice())
     from actionloop import pipeline
 
     request = pipeline.CohortRequest(
@@ -95,10 +92,6 @@ def build(
         label = f"sub-{outcome.label}"
         print(f"{label}\t{'ok' if outcome.ok else 'failed'}\t{outcome.message.splitlines()[0]}")  # noqa: T201 - results
         if not outcome.ok:
-            _say(f"error: {label}: {outcome.message}")
+            say(f"error: {label}: {outcome.message}")
     print(built.paths["prior"])  # noqa: T201 - results
     return 0 if all(outcome.ok for outcome in built.outcomes) else 1
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the log

@@ -19,11 +19,16 @@ BARE_SHAPE = "actionloop plan OUT participant --bold FILES [options]"
 _WHO = Group("Whom and which runs", sort_key=1)
 _PAIN = Group("The pain", sort_key=2)
 _FILES = Group("Files given by path", sort_key=3)
-_HOW = Group("How it runs", sort_key=4)
+_COIL = Group("The coil", sort_key=4)
+_HOW = Group("How it runs", sort_key=5)
 
 Words = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)]
 Paths = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="", show_default=False)]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Verbose = Annotated[
+    bool,
+    Parameter(name=("--verbose", "-v"), negative="", show_default=False, help="Show the details of an error."),
+]
 
 
 @Parameter(name="*", group=_WHO)
@@ -127,6 +132,59 @@ class Given:
     tr: float | None = None
     map_file: Annotated[Path | None, Parameter(name="--map")] = None
     prior: Path | None = None
+
+
+@Parameter(name="*", group=_COIL)
+@dataclass(frozen=True)
+class Coiled:
+    """How the coil's pose is found.
+
+    Parameters
+    ----------
+    engine
+        fem (finite elements in this head), sphere (quick preview, labelled so) or geometric (no field).
+    coil
+        Name of a coil that comes with the program, or a .ccd or .tcd file.
+    stimulator
+        Name or number of the stimulator, where a .tcd file has several.
+    resolution
+        Edge of the head model's voxels in mm: 1.5 unless given; 2 is quicker.
+    target
+        Targets to find a pose for: best (the best SCAN and the best AMN target), all, or names such as "SCAN middle L".
+    coordinate
+        A place to aim at besides: x y z, RAS mm of the exported frame.
+    head_model
+        Tissue-label image or tetrahedral mesh (.msh) of another program, in the space of the T1.
+    head_labels
+        What its numbers mean: simnibs, samseg, or a .toml or .json file.
+    pose_draws
+        How often the uncertain things are drawn for the chance of hitting; 0 leaves it out.
+    """
+
+    engine: Literal["fem", "sphere", "geometric"] | None = None
+    coil: str | None = None
+    stimulator: str | None = None
+    resolution: float | None = None
+    target: Words = ()
+    coordinate: Annotated[tuple[float, float, float] | None, Parameter(negative="")] = None
+    head_model: Path | None = None
+    head_labels: str | None = None
+    pose_draws: int | None = None
+
+    def choice(self) -> dict[str, Any]:
+        """Return the same as the fields of the settings' section."""
+        named = self.target[0] if self.target in (("best",), ("all",)) else self.target
+        return {
+            "engine": self.engine,
+            "coil": self.coil,
+            "stimulator": self.stimulator,
+            "resolution_mm": self.resolution,
+            "targets": named or None,
+            "coordinate": self.coordinate,
+            "head": self.head_model,
+            "labels": self.head_labels,
+            "draws": self.pose_draws,
+        }
 
 
 @Parameter(name="*", group=_HOW)

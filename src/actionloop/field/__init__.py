@@ -1,1 +1,39 @@
 """Coils, head models, the electric field in a head, and reciprocity."""
+
+from actionloop.field.build import build_head
+from actionloop.field.carry import carry_head
+from actionloop.field.coils import casing_of, coil_names, figure_of_eight, find_coil, round_coil
+from actionloop.field.labels import choose_labels, head_from_labels, head_from_mesh, known_labels
+from actionloop.field.layered import sphere_field
+from actionloop.field.model import TISSUES, HeadModel, conductivities
+from actionloop.field.primary import primary_field, primary_field_on_lattice
+from actionloop.field.reader import Reader
+from actionloop.field.reciprocity import adjoint_currents
+from actionloop.field.sanity import check_head
+from actionloop.field.solver import FieldSolver
+from actionloop.field.tables import FieldTable
+
+__all__ = [
+    "TISSUES",
+    "FieldSolver",
+    "FieldTable",
+    "HeadModel",
+    "Reader",
+    "adjoint_currents",
+    "build_head",
+    "carry_head",
+    "casing_of",
+    "check_head",
+    "choose_labels",
+    "coil_names",
+    "conductivities",
+    "figure_of_eight",
+    "find_coil",
+    "head_from_labels",
+    "head_from_mesh",
+    "known_labels",
+    "primary_field",
+    "primary_field_on_lattice",
+    "round_coil",
+    "sphere_field",
+]

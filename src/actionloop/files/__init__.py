@@ -4,6 +4,7 @@ from actionloop.files.alignment import align, align_map, align_prior
 from actionloop.files.archive import read_archive, write_prior
 from actionloop.files.bare import bare_geometry, bare_person
 from actionloop.files.cifti import LabelMap, ScalarMaps, read_axis, read_cifti_scalar, read_cifti_series, read_label_map
+from actionloop.files.coils import read_coil
 from actionloop.files.confounds import (
     MOTION_NAMES,
     Confounds,
@@ -13,6 +14,7 @@ from actionloop.files.confounds import (
     require_frames,
 )
 from actionloop.files.dcan import RemovalMask, dcan_people, find_bare_folder, find_dcan, read_removal_masks
+from actionloop.files.gmsh import read_mesh
 from actionloop.files.layouts import detect_layout, find_person, is_phantom, list_people
 from actionloop.files.masks import keep_frames, read_outliers
 from actionloop.files.names import network_colour, network_name
@@ -41,6 +43,7 @@ from actionloop.files.templates import (
     template_grayordinates,
     template_image,
 )
+from actionloop.files.tissuelabels import read_label_map as read_tissue_labels
 from actionloop.files.volumes import header_sha256, read_image
 from actionloop.files.volumeseries import VolumeRun, find_tedana, fmriprep_volumes, tedana_people
 from actionloop.files.writing import (
@@ -120,11 +123,13 @@ __all__ = [
     "read_bids_filter",
     "read_cifti_scalar",
     "read_cifti_series",
+    "read_coil",
     "read_components",
     "read_confounds",
     "read_image",
     "read_label_map",
     "read_lemon",
+    "read_mesh",
     "read_mesh_scalar",
     "read_network_map",
     "read_outliers",
@@ -133,6 +138,7 @@ __all__ = [
     "read_removal_masks",
     "read_surface",
     "read_surface_series",
+    "read_tissue_labels",
     "require",
     "require_frames",
     "resource",

@@ -36,6 +36,7 @@ LIBRARIES = (
     "pillow",
     "plotly",
     "potpourri3d",
+    "pyamg",
     "pydantic",
     "pygeodesic",
     "rich",

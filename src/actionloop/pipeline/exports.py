@@ -15,10 +15,13 @@ from actionloop.files import OutputFolder
 from actionloop.navigation import write_brainsight, write_localite
 from actionloop.pipeline.cleaning import OURS
 from actionloop.pipeline.person import PersonResult
+from actionloop.pipeline.posepage import pose_table
 from actionloop.reliability import VERDICT_WORDS, TargetReliability
 from actionloop.types import HEMISPHERES, CoilPose, Target
 
 Written = list[tuple[str, str]]
+
+_CONVENTION = "4 x 4, coil axes in columns, RAS mm; x = y × z, y away from the handle, z into the head"
 
 
 def entities_of(result: PersonResult) -> dict[str, str | None]:
@@ -67,6 +70,7 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
 
     _put_maps(put, result)
     _put_tables(put, result)
+    _put_poses(put, result)
     _put_navigation(put, result)
     provenance = files.provenance(
         result.job.inputs,
@@ -78,6 +82,7 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
         image_sha256=None if result.head.image is None else result.head.image.header_sha256,
         navigation=navigation_state(result),
         reliability=_reliability(result),
+        coil_poses=_posing(result),
         method=result.network_map.method,
         method_settings=dict(result.network_map.settings),
         runs=[dict(run) for run in result.runs],
@@ -112,6 +117,20 @@ def _reliability(result: PersonResult) -> dict[str, Any]:
         "halves_nmi": found.halves.nmi,
         "nsi": None if found.similarity is None else found.similarity.value,
         "verdicts": {one.name: [one.verdict, round(one.probability, 4)] for one in found.targets},
+    }
+
+
+def _posing(result: PersonResult) -> dict[str, Any]:
+    """Return what the provenance says of coil poses."""
+    posing = result.posing
+    return {
+        "engine": result.job.settings.pose.engine,
+        "reason": posing.reason,
+        "coil": None if posing.coil is None else {"name": posing.coil.name, "source": posing.coil.source},
+        "head_model": posing.head,
+        "approximate": posing.approximate,
+        "scored": {one.name: one.n_poses for one in posing.searches},
+        "solved": {one.name: one.n_solved for one in posing.searches},
     }
 
 
@@ -164,12 +183,14 @@ def _put_maps(put: Callable[..., None], result: PersonResult) -> None:
 def _put_tables(put: Callable[..., None], result: PersonResult) -> None:
     frame = result.head.anatomy.frame
     about = {"Anatomy": result.head.anatomy.description, "OwnSurfaces": result.head.anatomy.own}
-    poses = {t.name: t.pose.matrix.tolist() for t in result.targets if t.pose is not None}
+    everything = [t for t in (*result.targets, *result.asked) if t.pose is not None]
+    poses = {t.name: t.pose.matrix.tolist() for t in everything if t.pose is not None}
+    notes = {t.name: t.pose.note for t in everything if t.pose is not None}
     more: dict[str, dict[str, Any]] = {
         "targets": {
-            "PoseConvention": "4 x 4, coil axes in columns, RAS mm; x = y × z, y away from the handle, z into the head",
-            "PoseNote": "geometric, no field yet",
+            "PoseConvention": _CONVENTION,
             "Poses": poses,
+            "PoseNotes": notes,
         }
     }
     tables: dict[str, list[dict[str, Any]]] = {
@@ -187,6 +208,34 @@ def _put_tables(put: Callable[..., None], result: PersonResult) -> None:
         put("controls", lambda path: files.write_table(path, result.controls))
     if result.shifts:
         put("shifts", lambda path: files.write_table(path, result.shifts))
+
+
+def _put_poses(put: Callable[..., None], result: PersonResult) -> None:
+    """Write coil poses and their fields on the cortex, where there are any."""
+    posing, axis = result.posing, result.network_map.grayordinates
+    if not posing.searches or posing.coil is None:
+        return
+    rows, columns = pose_table(posing.searches), list(files.columns("poses"))
+    put("poses", lambda path: files.write_table(path, rows, columns=columns))
+    sidecar = files.table_sidecar(
+        "poses",
+        frame=result.head.anatomy.frame,
+        Anatomy=result.head.anatomy.description,
+        OwnSurfaces=result.head.anatomy.own,
+        PoseConvention=_CONVENTION,
+        Coil=posing.coil.name,
+        LargestDIdt=posing.coil.didt_max_a_per_us,
+        HeadModel=posing.head,
+        Approximate=posing.approximate,
+        Session=posing.session,
+        Notes=list(posing.notes),
+        Poses={one.name: one.best.matrix.tolist() for one in posing.searches},
+        Conventional={one.name: {p.label: p.matrix.tolist() for p in one.conventional} for one in posing.searches},
+    )
+    put("poses_json", lambda path: files.write_json(path, sidecar))
+    fields = np.stack([axis.from_mesh(*(one.field_v_per_m[side] for side in HEMISPHERES)) for one in posing.searches])
+    names = [one.name for one in posing.searches]
+    put("field", lambda path: files.write_dscalar(path, fields, names, axis))
 
 
 def _put_navigation(put: Callable[..., None], result: PersonResult) -> None:

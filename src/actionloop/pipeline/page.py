@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from actionloop import facts, files
+from actionloop import files
 from actionloop.files import OutputFolder
-from actionloop.networks import DEFAULT_METHOD, find_method
-from actionloop.pipeline.cleaning import OURS, describe_cleaning
+from actionloop.networks import DEFAULT_METHOD
 from actionloop.pipeline.exports import Written, entities_of, navigation_poses, navigation_state, network_table
+from actionloop.pipeline.paragraph import cleaned_here, from_phantoms, methods, references
 from actionloop.pipeline.person import PersonResult, best_targets
+from actionloop.pipeline.posepage import pose_section
 from actionloop.pipeline.priors import PHANTOMS
 from actionloop.pipeline.trustpage import trust_content
-from actionloop.report import Exports, ReportContent, Table, TrustContent, draw_pictures, render_report
+from actionloop.report import CoilContent, Exports, ReportContent, Table, TrustContent, draw_pictures, render_report
 
 _NAVIGATION = ("brainsight", "localite")
 _CALIBRATED = (
@@ -45,7 +46,8 @@ def write_report(
         progress=lambda name: say(f"drawing {name}"),
     )
     trust = _trust(result, say) if result.loaded else None
-    pictures = [*pictures, *(trust.pictures if trust else ())]
+    coil = _coil(result, say)
+    pictures = [*pictures, *(trust.pictures if trust else ()), *(coil.pictures if coil else ())]
     entities = entities_of(result)
     for picture in pictures:
         path = out.write("figure", {**entities, "desc": picture.key}, partial(_save, png=picture.png))
@@ -70,6 +72,7 @@ def write_report(
         controls=_control_tables(result),
         pictures=pictures,
         trust=trust,
+        coil=coil,
         methods=methods(result),
         references=references(result),
         written=written,
@@ -96,6 +99,26 @@ def _trust(result: PersonResult, say: Callable[[str], None]) -> TrustContent:
         controls=result.shifts,
         exports=exports,
         notes=notes,
+        progress=lambda name: say(f"drawing {name}"),
+    )
+
+
+def _coil(result: PersonResult, say: Callable[[str], None]) -> CoilContent | None:
+    """Put together what the page says of the coil; None where no field was asked for."""
+    posing = result.posing
+    if result.job.settings.pose.engine == "geometric":
+        return None
+    return pose_section(
+        posing.searches,
+        result.network_map,
+        result.head.anatomy,
+        scalp=posing.scalp,
+        targets=(*result.targets, *result.asked),
+        coils=() if posing.coil is None else (posing.coil,),
+        head=posing.head,
+        approximate=posing.approximate,
+        plan=(posing.session,) if posing.session else (),
+        notes=(*posing.notes, *((f"No pose was searched: {posing.reason}.",) if posing.reason else ())),
         progress=lambda name: say(f"drawing {name}"),
     )
 
@@ -144,7 +167,7 @@ def _warnings(result: PersonResult) -> list[str]:
         )
     if result.reliability is None:
         found.append(f"How far this map can be trusted has not been judged: {result.unjudged}.")
-    if _cleaned_here(result):
+    if cleaned_here(result):
         cleaning = result.job.settings.cleaning.chosen()
         found.append(
             f"The input was preprocessed but not denoised: actionloop cleaned it ({cleaning.name}). A dedicated "
@@ -158,16 +181,11 @@ def _warnings(result: PersonResult) -> list[str]:
             f"The method {result.network_map.method!r} compares with connectivity templates, and those of the default "
             "prior are too coarse to tell SCAN from its neighbours. Give a prior made by 'actionloop prior build'."
         )
-    if _phantoms(result):
+    if from_phantoms(result):
         found.append(f"The prior was {PHANTOMS}, which are simulated: nobody knows how well it suits real people.")
     if result.prior is None:
         found.append("The networks come from a map that was given; actionloop did not make or check it.")
     return found
-
-
-def _cleaned_here(result: PersonResult) -> bool:
-    """Tell whether a named cleaning of ours was used on a run."""
-    return any(str(run["cleaning"]).startswith(OURS) for run in result.runs)
 
 
 def _run_row(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,71 +246,3 @@ def _control_tables(result: PersonResult) -> list[Table]:
             "Overlap of the maps of the two halves; both start from the same prior, which alone makes them alike.",
         ),
     ]
-
-
-def methods(result: PersonResult) -> list[str]:
-    """Sentences of the methods paragraph, ready to paste."""
-    version = files.versions()["actionloop"]
-    sentences = [f"Individual action networks were mapped with actionloop {version} (research use only)."]
-    if result.prior is not None:
-        sentences += [
-            f"The cortical time series ({len(result.runs)} run(s); {result.cleaning}) were demeaned, scaled to unit "
-            f"variance run by run, and joined on {_rows(result)}.",
-            *([describe_cleaning(result.job.settings.cleaning)] if _cleaned_here(result) else []),
-            find_method(result.network_map.method).describe(result.network_map.settings),
-            _compression(result.network_map.settings),
-            f"Prior: {result.prior.source}, from the published SCAN coordinates [2], the 17-network parcellation [3], "
-            "HCP-MMP areas [4] and group connectivity [5]."
-            if result.job.prior_file is None
-            else f"Prior: {result.job.prior_file.name}{_phantoms(result)}.",
-        ]
-    else:
-        sentences.append("A finished individual network map was given; mapping was skipped.")
-    sentences += [
-        "SCAN was divided into nodes by the nearest published node along the surface [2].",
-        "Targets were ranked by network probability, size, gyral crown, distance to neighbouring networks and to the "
-        "scalp, and by side and region of the pain where stated.",
-        f"Geometry: {result.head.anatomy.description}; coordinates are RAS mm of {result.head.anatomy.frame}.",
-        "Coil poses are geometric: normal to the scalp, handle 45° posterior-lateral; no electric field was computed.",
-    ]
-    return sentences
-
-
-def _phantoms(result: PersonResult) -> str:
-    known = result.prior is not None and PHANTOMS in result.prior.source
-    return f" ({PHANTOMS}, simulated people)" if known else ""
-
-
-def _rows(result: PersonResult) -> str:
-    if any(run.kind == "parcels" for run in result.job.person.runs):
-        return "the parcels of the input; every vertex takes what its parcel has"
-    if result.whole_map is None:
-        return "the 59,412 cortical vertices of fsLR-32k"
-    adjacent_mm = result.job.settings.mapping.adjacent_mm
-    words = f"{len(result.whole_map.grayordinates):,} grayordinates (cortex on fsLR-32k, subcortex and cerebellum)"
-    return (
-        words
-        if not adjacent_mm
-        else f"{words}; the mean of the cortex within {adjacent_mm:g} mm was regressed from each voxel"
-    )
-
-
-def _compression(settings: Mapping[str, Any]) -> str:
-    return (
-        f"The frame axis was compressed to {settings['dimensions']} dimensions, which keep every correlation to within "
-        f"{settings['compression_error']:.1g}."
-    )
-
-
-def references(result: PersonResult) -> list[str]:
-    """Return the works that the methods paragraph cites."""
-    scan = facts.load("scan")["source"]
-    cited = [
-        "" if result.prior is None else f"[1] {find_method(result.network_map.method).citation}",
-        f"[2] {scan['citation']}, doi:{scan['doi']}",
-        "[3] Yeo BTT et al. 2011, J Neurophysiol 106:1125, doi:10.1152/jn.00338.2011",
-        "[4] Glasser MF et al. 2016, Nature 536:171, doi:10.1038/nature18933",
-        "[5] Schaefer A et al. 2018, Cereb Cortex 28:3095, doi:10.1093/cercor/bhx179; group connectivity from "
-        "BrainSpace, Vos de Wael R et al. 2020, Commun Biol 3:103, doi:10.1038/s42003-020-0794-7",
-    ]
-    return cited if result.prior is not None else cited[1:2]

@@ -12,10 +12,13 @@ import numpy as np
 from actionloop import files, signal
 from actionloop.files import PersonFiles
 from actionloop.networks import amn_regions, find_method, scan_nodes
+from actionloop.pipeline.aiming import aim_at, wanted_targets
 from actionloop.pipeline.controls import Recipe, on_vertices
 from actionloop.pipeline.head import Head, read_head, template_head
+from actionloop.pipeline.headmodels import head_key, label_file
 from actionloop.pipeline.lesion import lesion_rows
 from actionloop.pipeline.otherwise import Otherwise
+from actionloop.pipeline.posing import Posing, coil_file, find_poses, posed, require_coil
 from actionloop.pipeline.priors import PHANTOMS, area_names, choose_prior, read_any_prior
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.series import PersonSeries, parcels_of
@@ -51,6 +54,7 @@ STEPS = (
     "controls",
     "nodes and targets",
     "reliability",
+    "coil poses",
     "files",
     "report",
 )
@@ -79,7 +83,9 @@ class PersonJob:
     @property
     def inputs(self) -> tuple[Path, ...]:
         """Every file that is read for this person."""
-        given = (self.prior_file, self.map_file, self.lesion_file)
+        pose = self.settings.pose
+        own = (path for path in (coil_file(pose.coil), label_file(pose.labels)) if path is not None)
+        given = (self.prior_file, self.map_file, self.lesion_file, pose.head, *own)
         return (*self.person.files, *(path for path in given if path is not None))
 
 
@@ -119,6 +125,10 @@ class PersonResult:
         None where it was not, or could not be, found out.
     unjudged : str
         Why it is None.
+    posing : Posing
+        Coil poses by the field that they make.
+    asked : tuple of Target
+        Places that were asked for besides.
     notes : tuple of str
     input_sha256 : mapping of path to hash
     key : str
@@ -144,6 +154,8 @@ class PersonResult:
     loaded: PersonSeries | None
     reliability: Reliability | None
     unjudged: str
+    posing: Posing
+    asked: tuple[Target, ...]
     notes: tuple[str, ...]
     input_sha256: Mapping[str, str]
     key: str
@@ -155,14 +167,12 @@ class PersonResult:
         Nobody judges where there is no scan (a map was given), or where it was not asked for; files say so. A scan too
         short to be judged counts as none to be trusted.
         """
-        if not self.job.settings.reliability or self.job.map_file is not None:
-            return self.targets
-        return tuple(trusted(self.targets, self.reliability))
+        return _trusted(self.job, self.targets, self.reliability)
 
     @property
     def exported(self) -> tuple[Target, ...]:
         """Targets that navigation files are written of: the trusted ones, all with --force."""
-        return self.targets if self.job.settings.force else self.trusted
+        return (*(self.targets if self.job.settings.force else self.trusted), *self.asked)
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -173,6 +183,12 @@ class PersonResult:
             for name in ("SCAN", "AMN")
             if name not in names
         )
+
+
+def _trusted(job: PersonJob, targets: Sequence[Target], reliability: Reliability | None) -> tuple[Target, ...]:
+    if not job.settings.reliability or job.map_file is not None:
+        return tuple(targets)
+    return tuple(trusted(targets, reliability))
 
 
 def job_keys(job: PersonJob, hashes: Mapping[str, str]) -> dict[str, str]:
@@ -200,7 +216,8 @@ def job_keys(job: PersonJob, hashes: Mapping[str, str]) -> dict[str, str]:
         }
     )
     person_key = key_of({"mapping": mapping, "label": person.label, "settings": settings.model_dump()})
-    return {"series": series, "map": mapping, "controls": mapping, "person": person_key}
+    model = head_key(job, head, hashes)
+    return {"series": series, "map": mapping, "controls": mapping, "head": model, "person": person_key}
 
 
 def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonResult:
@@ -224,6 +241,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
     """
     hashes = steps.hash_files(job.inputs)
     keys = job_keys(job, hashes)
+    require_coil(job.settings.pose)
     progress.step(STEPS[0])
     head = template_head() if job.template_image else read_head(job.person)
     lesion = lesion_rows(job.lesion_file, head, t1w=job.person.t1w)
@@ -274,6 +292,19 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         )
         halves = None if reliability is None else reliability.halves
         shifts = shifts_of(job, otherwise, halves, steps, keys["map"], progress)
+    progress.step(STEPS[6])
+    asked = _asked(job, network_map, head, rank=len(targets) + 1)
+    candidates = targets if job.settings.force else _trusted(job, targets, reliability)
+    posing = find_poses(
+        job,
+        head,
+        network_map,
+        [*wanted_targets(job.settings.pose.targets, targets, candidates), *asked],
+        sites,
+        reliability,
+        kept=(steps, keys["head"], keys["map"]),
+        progress=progress,
+    )
     fc_names = tuple(name for name in OF_INTEREST if name in network_map.names and network_map.members(name).any())
     fc_keys = np.array([network_map.key(name) for name in fc_names], dtype=np.int64)
     return PersonResult(
@@ -283,7 +314,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         prior=prior,
         head=head,
         pieces=tuple(pieces),
-        targets=tuple(targets),
+        targets=posed(targets, posing, head),
         sites=tuple(sites),
         controls=tuple(controls),
         shifts=tuple(shifts),
@@ -296,10 +327,18 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         loaded=loaded,
         reliability=reliability,
         unjudged=unjudged if targets else "there is no target",
+        posing=posing,
+        asked=posed(asked, posing, head),
         notes=_notes(job, head, lesion, prior),
         input_sha256=hashes,
         key=keys["person"],
     )
+
+
+def _asked(job: PersonJob, network_map: NetworkMap, head: Head, *, rank: int) -> list[Target]:
+    """Return the place that was asked for besides, as a target."""
+    place = job.settings.pose.coordinate
+    return [] if place is None else [aim_at(np.array(place), network_map, head, rank=rank)]
 
 
 def find_targets(

@@ -163,11 +163,11 @@ def _deliver(result: PersonResult, request: PlanRequest, stamp: Path, progress: 
     """Write the files, the report and the stamp that says so."""
     job = result.job
     sources = [] if request.derivatives is None else [files.source_dataset(request.derivatives, out=request.out)]
-    progress.step(STEPS[6])
+    progress.step(STEPS[7])
     out = OutputFolder(request.out, overwrite=request.overwrite, sources=sources)
     root = request.derivatives or _common_folder(job.inputs)
     written, provenance = write_results(out, result, root=root)
-    progress.step(STEPS[7])
+    progress.step(STEPS[8])
     page = write_report(out, result, written, provenance, say=progress.note)
     message = in_short(result, written)
     names = [name for _, name in written]

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -112,6 +112,27 @@ class CleaningSettings(BaseModel):
         return {"strategy": signal.find_strategy(self.name).key, **asdict(self.chosen())}
 
 
+class PoseSettings(BaseModel):
+    """How coil poses are found; what is None is as in poses.toml, coils.toml and field.toml.
+
+    `targets` is 'best' (the best SCAN and the best AMN target, for one session), 'all', or names of targets.
+    `coordinate` is a place to aim at besides, RAS mm of the exported frame. `head` is a tissue-label image or a mesh of
+    another program, `labels` says what its numbers mean.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Literal["fem", "sphere", "geometric"] = "fem"
+    coil: str | None = None
+    stimulator: str | None = None
+    resolution_mm: float = Field(default=facts.load("field")["resolution_mm"]["default"], ge=1, le=5)
+    targets: str | tuple[str, ...] = "best"
+    coordinate: tuple[float, float, float] | None = None
+    head: Path | None = None
+    labels: str | None = None
+    draws: int = Field(default=500, ge=0, le=100_000)
+
+
 class Settings(BaseModel):
     """Everything that shapes one person's result, apart from the input files."""
 
@@ -119,6 +140,7 @@ class Settings(BaseModel):
 
     mapping: MappingSettings = MappingSettings()
     cleaning: CleaningSettings = CleaningSettings()
+    pose: PoseSettings = PoseSettings()
     pain_side: str = "unknown"
     pain_region: str = "unknown"
     controls: bool = True
@@ -139,11 +161,13 @@ def read_settings(
     device: str | None = None,
     subcortex: bool | None = None,
     cleaning: Mapping[str, Any] | None = None,
+    pose: Mapping[str, Any] | None = None,
     **given: Any,
 ) -> Settings:
     """Combine a configuration file (.toml or .json) with what the command line gives, which wins.
 
-    `method`, `device` and `subcortex` are those of `Settings.mapping`, `cleaning` holds those of `Settings.cleaning`.
+    `method`, `device` and `subcortex` are those of `Settings.mapping`, `cleaning` and `pose` hold those of the sections
+    of that name.
 
     Raises
     ------
@@ -162,6 +186,7 @@ def read_settings(
     for section, values in (
         ("mapping", {"method": method, "device": device, "subcortex": subcortex}),
         ("cleaning", cleaning or {}),
+        ("pose", pose or {}),
     ):
         named = {key: value for key, value in values.items() if value is not None}
         if named and isinstance(stated.get(section, {}), dict):

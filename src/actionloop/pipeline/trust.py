@@ -89,6 +89,7 @@ def judge_targets(  # noqa: PLR0913 - each is another kind of input
             "resamples": settings.resamples,
             "seed": settings.seed,
             "targets": [[target.name, target.vertex] for target in targets],
+            "keeps": ["members"],  # so that a step that was finished without them is not taken
         }
     )
 
@@ -175,6 +176,7 @@ def _pack(found: Measures) -> Arrays:
         "halves": {name: getattr(halves, name) for name in ("block_s", "minutes", "equal", "nmi")},
         "dice": dict(halves.dice),
         "resamples": {"n": drawn.n, "block_s": drawn.block_s, "seed": drawn.seed},
+        "members": list(drawn.members),
         "curve": {**asdict(found.curve), "projected": [[m, r] for m, r in found.curve.projected.items()]},
         "similarity": None if found.similarity is None else asdict(found.similarity),
     }
@@ -185,6 +187,7 @@ def _pack(found: Measures) -> Arrays:
         "stability": drawn.stability,
         "occurrence": drawn.occurrence,
         "centres": np.stack(drawn.centres) if drawn.centres else np.zeros((0, drawn.n), dtype=np.int64),
+        "members": np.stack(list(drawn.members.values())) if drawn.members else np.zeros((0, drawn.n, 0), np.uint8),
         "held": found.held,
         "text": np.array(json.dumps(words)),
     }
@@ -203,6 +206,7 @@ def _unpack(arrays: Arrays, made: NetworkMap) -> Measures:
             stability=arrays["stability"],
             occurrence=arrays["occurrence"],
             centres=tuple(arrays["centres"]),
+            members=dict(zip(words["members"], arrays["members"], strict=True)),
             **words["resamples"],
         ),
         Curve(

@@ -60,9 +60,13 @@ class Chance:
         Calibrated probability that the target is where the map has it; 1 where the map was not judged.
     alone : mapping of str to float
         Share of draws on the network with one kind of uncertainty alone: 'map', 'registration', 'placement',
-        'conductivity'.
+        'conductivity'; those that were varied. Without `map_right`.
     target_range_v_per_m : (float, float)
         5th and 95th percentile of the field on the target, at 1 A/µs.
+    standard_error : float
+        Of `on_target`, from the number of draws alone; never 0 (one draw of each kind is added).
+    notes : tuple of str
+        What was left out, in sentences.
     """
 
     on_target: float
@@ -71,6 +75,8 @@ class Chance:
     map_right: float
     alone: Mapping[str, float]
     target_range_v_per_m: tuple[float, float]
+    standard_error: float = float("nan")
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """The page that a person reads: one HTML file that needs no network."""
 
+from actionloop.report.coil import CoilContent, CoiledHead, CoilTarget, PlacedCoil
 from actionloop.report.content import (
     Exports,
     Picture,
@@ -15,8 +16,12 @@ from actionloop.report.page import render_report
 from actionloop.report.pictures import draw_pictures
 
 __all__ = [
+    "CoilContent",
+    "CoilTarget",
+    "CoiledHead",
     "Exports",
     "Picture",
+    "PlacedCoil",
     "ReportContent",
     "SimilarityTrust",
     "Table",

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from actionloop.report.coil import CoilContent
 from actionloop.types import Anatomy, Hemisphere, NetworkMap, Piece, SiteReading, Target
 
-Section = Literal["quality", "maps", "targets", "controls", "trust"]
+Section = Literal["quality", "maps", "targets", "coil", "controls", "trust"]
 Verdict = Literal["use", "caution", "none"]
 Exports = Literal["written", "withheld", "forced", ""]
 
@@ -30,7 +31,7 @@ class Picture:
     ----------
     key : str
         The `desc` of its file name: letters and digits only, unique on the page.
-    section : {'quality', 'maps', 'targets', 'controls', 'trust'}
+    section : {'quality', 'maps', 'targets', 'coil', 'controls', 'trust'}
     png : bytes
     alt : str
         What a person who cannot see it should know.
@@ -222,6 +223,8 @@ class ReportContent:
         Embed the view that can be turned (about 3 MB).
     trust : TrustContent or None
         None where nothing was asked of the map's reliability, as of a map that was given.
+    coil : CoilContent or None
+        None where no pose was searched for.
     """
 
     label: str
@@ -248,3 +251,4 @@ class ReportContent:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     rotatable: bool = True
     trust: TrustContent | None = None
+    coil: CoilContent | None = None

@@ -8,14 +8,14 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from actionloop import __version__, facts
 from actionloop.figures import legend_colours
 from actionloop.files import SIDES, declared_outputs
-from actionloop.report.content import VERDICT_SHAPES, VERDICT_WORDS, ReportContent, TargetTrust
+from actionloop.report.content import VERDICT_SHAPES, VERDICT_WORDS, ReportContent, Section, TargetTrust
 from actionloop.report.rotatable import packed_plotly, rotatable_view
 from actionloop.types import FloatArray, SiteReading, Target
 
@@ -58,7 +58,12 @@ def render_report(content: ReportContent) -> str:
             run_columns=list(content.runs[0]) if content.runs else [],
             run_rows=[list(run.values()) for run in content.runs],
             site_distances=lambda site: _site_distances(site, content.targets),
-            rotatable=rotatable_view(content.anatomy, content.network_map, content.targets)
+            rotatable=rotatable_view(
+                content.anatomy,
+                content.network_map,
+                content.targets,
+                head=content.coil.head if content.coil else None,
+            )
             if content.rotatable
             else None,
             plotly=packed_plotly() if content.rotatable else "",
@@ -160,9 +165,10 @@ def _site_distances(site: SiteReading, targets: Sequence[Target]) -> list[tuple[
 
 
 def _by_section(content: ReportContent) -> dict[str, list[dict[str, Any]]]:
-    sections: dict[str, list[dict[str, Any]]] = {"quality": [], "maps": [], "targets": [], "controls": [], "trust": []}
+    sections: dict[str, list[dict[str, Any]]] = {key: [] for key in get_args(Section)}
     trust = content.trust.pictures if content.trust else ()
-    for picture in {picture.key: picture for picture in (*content.pictures, *trust)}.values():
+    coil = content.coil.pictures if content.coil else ()
+    for picture in {picture.key: picture for picture in (*content.pictures, *trust, *coil)}.values():
         ending = f"_desc-{picture.key}_figure.png"
         files = [path for key, path in content.written if key == "figure" and path.endswith(ending)]
         shown = {"picture": picture, "file": files[0] if files else "", **embedded(picture.png)}

@@ -13,10 +13,13 @@ import numpy as np
 
 from actionloop.figures import folds, legend_colours
 from actionloop.files import SIDES
-from actionloop.types import HEMISPHERES, Anatomy, NetworkMap, Target
+from actionloop.report.coil import CoiledHead, PlacedCoil
+from actionloop.types import HEMISPHERES, Anatomy, FloatArray, IntArray, NetworkMap, Target
 
 _STEP_MM = 0.01  # vertices are rounded to this: far below what a screen shows
 _GAP_MM = 6.0
+_HEAD_STEP_MM = 0.1
+_SCALP_MM, _LOWEST_MM = 6.0, 190.0  # edge of what is drawn of the scalp, and how far below the top it goes
 _OUTWARD_MM = 8.0  # targets stand off the surface, or they would be half hidden in it
 
 
@@ -27,7 +30,9 @@ def packed_plotly() -> str:
     return base64.b64encode(gzip.compress(script, 9, mtime=0)).decode("ascii")
 
 
-def rotatable_view(anatomy: Anatomy, network_map: NetworkMap, targets: Sequence[Target] = ()) -> dict[str, Any]:
+def rotatable_view(
+    anatomy: Anatomy, network_map: NetworkMap, targets: Sequence[Target] = (), *, head: CoiledHead | None = None
+) -> dict[str, Any]:
     """Pack both inflated hemispheres, labels and probabilities for the page.
 
     Parameters
@@ -35,6 +40,8 @@ def rotatable_view(anatomy: Anatomy, network_map: NetworkMap, targets: Sequence[
     anatomy : Anatomy
     network_map : NetworkMap
     targets : sequence of Target
+    head : CoiledHead, optional
+        Scalp and coils, shown around the pial surfaces.
 
     Returns
     -------
@@ -75,7 +82,63 @@ def rotatable_view(anatomy: Anatomy, network_map: NetworkMap, targets: Sequence[
         "layers": layers,
         "hemispheres": hemispheres,
         "targets": [_marker(anatomy, target, shift) for target in targets],
+        "head": None if head is None else _head(anatomy, head),
     }
+
+
+def _head(anatomy: Anatomy, head: CoiledHead) -> dict[str, Any]:
+    """Pial surfaces (faces as of the inflated ones), a coarse scalp, and lines of the coils; RAS mm."""
+    vertices, faces = _coarse(np.asarray(head.vertices), np.asarray(head.faces))
+    pial = [np.round(anatomy.surface(side, "pial").vertices / _HEAD_STEP_MM).astype("<i2").T for side in HEMISPHERES]
+    return {
+        "step": _HEAD_STEP_MM,
+        "pial": [_pack(points) for points in pial],
+        "scalp": {
+            "vertices": _pack(np.round(vertices / _HEAD_STEP_MM).astype("<i2").T),
+            "faces": _pack(faces.astype("<u2").T),
+        },
+        "coils": [_coil(coil) for coil in head.coils],
+    }
+
+
+def _coil(coil: PlacedCoil) -> dict[str, Any]:
+    def rounded(points: FloatArray) -> list[list[float]]:
+        return [[round(float(value), 1) for value in point] for point in np.atleast_2d(points)]
+
+    outward = np.asarray(coil.middle) - np.asarray(coil.aim)
+    outward = outward / max(float(np.linalg.norm(outward)), 1e-9)
+    return {
+        "mark": coil.mark,
+        "name": coil.name,
+        "side": SIDES[coil.hemisphere],
+        "colour": coil.colour,
+        "lines": [rounded(line) for line in coil.lines],
+        "handle": rounded(coil.handle),
+        "middle": rounded(coil.middle)[0],
+        "aim": rounded(np.asarray(coil.aim) + _OUTWARD_MM * outward)[0],
+    }
+
+
+def _coarse(vertices: FloatArray, faces: IntArray) -> tuple[FloatArray, IntArray]:
+    """Join the vertices of each cube of a lattice; what falls together is left out, and so is the neck."""
+    faces = faces[(vertices[faces][:, :, 2] > vertices[:, 2].max() - _LOWEST_MM).all(axis=1)]
+    used, faces = np.unique(faces, return_inverse=True)
+    vertices, faces = vertices[used], faces.reshape(-1, 3)
+    edge = _SCALP_MM
+    while True:
+        cubes = np.floor((vertices - vertices.min(axis=0)) / edge).astype(np.int64)
+        _, cube = np.unique(cubes, axis=0, return_inverse=True)
+        cube = cube.ravel()
+        n = int(cube.max()) + 1
+        if n <= np.iinfo(np.uint16).max:
+            break
+        edge *= 1.5
+    summed = np.stack([np.bincount(cube, vertices[:, i], n) for i in range(3)], axis=1)
+    middle = summed / np.bincount(cube, minlength=n)[:, None]
+    kept = cube[faces]
+    kept = kept[(kept[:, 0] != kept[:, 1]) & (kept[:, 1] != kept[:, 2]) & (kept[:, 2] != kept[:, 0])]
+    _, first = np.unique(np.sort(kept, axis=1), axis=0, return_index=True)
+    return middle, kept[np.sort(first)]
 
 
 def _marker(anatomy: Anatomy, target: Target, shift: Mapping[str, float]) -> dict[str, Any]:

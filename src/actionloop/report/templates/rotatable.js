@@ -72,6 +72,60 @@
     document.getElementById("turn-left").textContent = named[0];
     document.getElementById("turn-right").textContent = named[1];
   }
+  // The head: pial surfaces, a scalp to look through, and every coil as lines; made when first asked for.
+  function lines(points, colour, width, text) {
+    var along = function (i) { return points.map(function (p) { return p[i]; }); };
+    return {
+      type: "scatter3d", mode: "lines", x: along(0), y: along(1), z: along(2), line: { color: colour, width: width },
+      hoverinfo: "text", hovertext: text
+    };
+  }
+  function labels(points, texts, more) {
+    var along = function (i) { return points.map(function (p) { return p[i]; }); };
+    return Object.assign({
+      type: "scatter3d", x: along(0), y: along(1), z: along(2), text: texts, hoverinfo: "text",
+      textfont: { size: 15, color: "#1c2430" }
+    }, more);
+  }
+  async function headTraces(sides) {
+    var head = view.head, made = [];
+    function mesh(vertices, faces) {
+      var n = vertices.length / 3, f = faces.length / 3;
+      var axis = function (i) {
+        return Float32Array.from(vertices.subarray(i * n, (i + 1) * n), function (v) { return v * head.step; });
+      };
+      return {
+        type: "mesh3d", x: axis(0), y: axis(1), z: axis(2),
+        i: faces.subarray(0, f), j: faces.subarray(f, 2 * f), k: faces.subarray(2 * f),
+        flatshading: false, lightposition: { x: -400, y: 600, z: 1600 },
+        lighting: { ambient: 0.62, diffuse: 0.55, specular: 0.06, roughness: 0.9, fresnel: 0.05 }
+      };
+    }
+    for (var s = 0; s < sides.length; s++) {
+      var cortex = mesh(new Int16Array(await unpack(head.pial[s])), sides[s].faces);
+      made.push(Object.assign(cortex, {
+        vertexcolor: colours(sides[s], -1), text: words(sides[s], view.hemispheres[s].name), hoverinfo: "text"
+      }));
+    }
+    var scalp = mesh(
+      new Int16Array(await unpack(head.scalp.vertices)), new Uint16Array(await unpack(head.scalp.faces)));
+    made.push(Object.assign(scalp, { color: "#c9bfb6", opacity: 0.28, hoverinfo: "skip" }));
+    for (var coil of head.coils) {
+      var text = "<b>" + escaped(coil.mark) + "</b> " + escaped(coil.name);
+      for (var line of coil.lines) { made.push(lines(line, coil.colour, 7, text)); }
+      made.push(lines(coil.handle, coil.colour, 14, text + "<br>handle"));
+      var end = coil.handle[coil.handle.length - 1];
+      made.push(labels([end], ["<b>" + escaped(coil.mark) + "</b> handle"], {
+        mode: "text", textposition: "bottom center", hovertext: [text]
+      }));
+      made.push(lines([coil.middle, coil.aim], "#1c2430", 3, text));
+      made.push(labels([coil.aim], [""], {
+        mode: "markers", hovertext: [text + "<br>target"],
+        marker: { size: 7, symbol: "diamond", color: coil.colour, line: { color: "#ffffff", width: 1 } }
+      }));
+    }
+    return made;
+  }
   async function start() {
     if (typeof DecompressionStream === "undefined") {
       say("This browser is too old for the view that can be turned; the pictures above show the same.");
@@ -99,6 +153,7 @@
         lighting: { ambient: 0.62, diffuse: 0.55, specular: 0.06, roughness: 0.9, fresnel: 0.05 },
         lightposition: { x: -400, y: 600, z: 1600 }
       });
+      side.faces = faces;
       sides.push(side);
     }
     if (view.targets.length) {
@@ -127,7 +182,23 @@
         window.Plotly.relayout(stage, { "scene.camera": camera(event.currentTarget.dataset.eye) });
       });
     }
-    box.querySelector("select").addEventListener("change", function (event) {
+    var flat = traces.map(function (_, i) { return i; }), around = [], legend = document.getElementById("turn-coils");
+    async function showHead(on) {
+      if (on && !around.length) {
+        var more = await headTraces(sides);
+        await window.Plotly.addTraces(stage, more);
+        around = more.map(function (_, i) { return flat.length + i; });
+      }
+      if (around.length) {
+        await window.Plotly.restyle(stage, { visible: on }, around);
+        await window.Plotly.restyle(stage, { visible: !on }, flat);
+      }
+      if (legend) { legend.hidden = !on; }
+      box.dataset.shown = on ? "head" : "cortex";
+    }
+    box.querySelector("select").addEventListener("change", async function (event) {
+      await showHead(event.target.value === "head");
+      if (event.target.value === "head") { return; }
       var layer = Number(event.target.value);
       window.Plotly.restyle(stage, { vertexcolor: sides.map(function (side) { return colours(side, layer); }) }, [0, 1]);
     });

@@ -1,0 +1,15 @@
+"""The two streams: results to standard output, the log to standard error."""
+
+from __future__ import annotations
+
+import sys
+
+
+def put(text: str) -> None:
+    """Write a result."""
+    print(text)  # noqa: T201 - results
+
+
+def say(text: str) -> None:
+    """Write to the log."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the log

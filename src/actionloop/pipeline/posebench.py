@@ -1,0 +1,161 @@
+"""One head with one coil, on which the poses of a person's targets are searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actionloop import facts
+from actionloop.field import FieldSolver
+from actionloop.pipeline.head import Head
+from actionloop.pipeline.headmodels import FieldHead
+from actionloop.pipeline.progress import Progress
+from actionloop.poses import (
+    Aim,
+    Chance,
+    Maps,
+    NearbyPoses,
+    NetworkShares,
+    PoseAim,
+    PoseHead,
+    PoseSearch,
+    SearchSettings,
+    conductivity_response,
+    estimate_chance,
+    log_response,
+    maps_of,
+    published_spread,
+    search_pose,
+    soft_maps,
+)
+from actionloop.reliability import Reliability
+from actionloop.targets import geometric_matrix
+from actionloop.types import HEMISPHERES, Coil, FloatArray, Hemisphere, NetworkMap, SiteReading, Target
+
+if TYPE_CHECKING:
+    from actionloop.pipeline.person import PersonJob
+
+# What conductivities do to the field is known to first order only.
+_RESPONSE_TOLERANCE = 1e-3
+
+
+class PoseBench:
+    """One head with one coil, set up when the first target needs it."""
+
+    def __init__(
+        self,
+        job: PersonJob,
+        head: Head,
+        network_map: NetworkMap,
+        sites: Sequence[SiteReading],
+        reliability: Reliability | None,
+        made: FieldHead,
+        coil: Coil,
+    ) -> None:
+        self._job, self._head, self._map, self._sites = job, head, network_map, sites
+        self._reliability, self._made, self._coil = reliability, made, coil
+        self._settings = SearchSettings.default()
+
+    def search(self, target: Target, progress: Progress) -> PoseSearch:
+        """Search one target's pose, and say how likely it hits."""
+        if "ready" not in self.__dict__:
+            progress.note("setting up the head's equations")
+        found = search_pose(
+            self.ready,
+            PoseAim.of(target),
+            self._shares(target.piece.network),
+            conventional=self._conventional(target),
+            settings=self._settings,
+            tell=lambda words, share: progress.note(f"{words} ({share:.0%})"),
+        )
+        if self._job.settings.pose.draws:
+            progress.note(f"{target.name}: chance of hitting {target.piece.network}")
+            found = replace(found, chance=self._chance(target, found, self.ready))
+        return found
+
+    @cached_property
+    def ready(self) -> PoseHead:
+        """The head with its equations set up."""
+        axis = self._map.grayordinates
+        cortex = {side: np.isin(np.arange(axis.n_vertices), axis.vertices(side)) for side in HEMISPHERES}
+        solver = FieldSolver(self._made.model)
+        return PoseHead(solver, self._head.anatomy, self._made.scalp, self._coil, cortex)
+
+    def _shares(self, network: str) -> NetworkShares:
+        return NetworkShares(
+            self._soft(network),
+            {name: self._soft(name) for name in _avoided(network) if name in self._map.names},
+        )
+
+    def _soft(self, network: str) -> dict[Hemisphere, FloatArray]:
+        values = np.asarray(self._map.probability[self._map.names.index(network)], dtype=np.float64)
+        return {side: self._map.grayordinates.to_mesh(values, side) for side in HEMISPHERES}
+
+    def _conventional(self, target: Target) -> Mapping[str, FloatArray]:
+        """Poses flat on the scalp over the target and over conventional sites of its side."""
+        side = target.piece.hemisphere
+        places = {"geometric": target.xyz_ras}
+        places |= {
+            reading.site: reading.xyz_ras
+            for reading in self._sites
+            if reading.hemisphere == side and not reading.site.startswith("10-20")
+        }
+        found = {}
+        for name, place in places.items():
+            point, normal, _ = self._made.scalp.nearest(place)
+            found[name] = geometric_matrix(point, normal, hemisphere=side, handle_deg=self._settings.handle_deg)
+        return found
+
+    def _chance(self, target: Target, found: PoseSearch, bench: PoseHead) -> Chance:
+        vertices = bench.vertices
+        side = np.concatenate([np.full(len(vertices[h]), h == found.hemisphere) for h in HEMISPHERES])
+        averaged = np.concatenate([found.averaged[h][vertices[h]] for h in HEMISPHERES])
+        number = bench.solved.find(found.best.matrix)
+        assert number is not None
+        solved = bench.solved
+        response = conductivity_response(
+            bench.solver, solved.potential(number), solved.dadt(number), bench.reader, tolerance=_RESPONSE_TOLERANCE
+        )
+        nearby = NearbyPoses(bench, found.aim_ras, settings=self._settings)
+        return estimate_chance(
+            nearby,
+            found.best.matrix,
+            Aim(bench.area_mm2, side, averaged, bench.brain_mm.mean(axis=0)),
+            self._maps(target, bench),
+            response=log_response(solved.fields(np.array([number]))[0], response),
+            spread=published_spread(),
+            n=self._job.settings.pose.draws,
+            rng=np.random.default_rng([self._job.settings.seed, 5]),
+        )
+
+    def _maps(self, target: Target, bench: PoseHead) -> Maps:
+        """Equally likely maps of the target's network: resamples where the scan was judged."""
+        axis, network = self._map.grayordinates, target.piece.network
+
+        def placed(rows: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate([axis.to_mesh(rows, side)[bench.vertices[side]] for side in HEMISPHERES])
+
+        if self._reliability is not None and network in self._reliability.resamples.members:
+            resamples = self._reliability.resamples
+            same = (
+                one
+                for one in self._reliability.targets
+                if (one.name, one.hemisphere) == (target.name, target.piece.hemisphere)
+            )
+            judged = next(same, None)
+            members = (placed(resamples.rows_of(network, number)) for number in range(resamples.n))
+            return maps_of(members, right=None if judged is None else judged.probability)
+        if self._map.measure != "probability":
+            return maps_of([placed(self._map.members(network))])
+        probability = self._map.probability[self._map.names.index(network)]
+        return soft_maps(placed(np.clip(np.asarray(probability, dtype=np.float64), 0, 1)))
+
+
+def _avoided(network: str) -> list[str]:
+    found: list[str] = facts.load("poses")["avoid"].get(network, [])
+    return found
