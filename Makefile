@@ -54,6 +54,8 @@ validate: data
 	$(BIN)/python -m benchmarks.methods docs/validation
 	$(BIN)/python -m benchmarks.real docs/validation
 	$(BIN)/python -m benchmarks.calibration docs/validation
+	$(BIN)/python -m benchmarks.field docs/validation
+	$(BIN)/python -m benchmarks.poses docs/validation
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

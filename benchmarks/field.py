@@ -199,7 +199,8 @@ def page(rows: list[dict[str, Any]], reciprocity: dict[str, Any], coil: Coil) ->
         "# Is the electric field right?",
         "",
         f"Made by `{COMMAND}` (every figure: `field.tsv`). Concentric spheres of white and grey matter, CSF, skull and "
-        f"scalp ({', '.join(f'{radius:g}' for radius in RADII_MM)} mm), coil {coil.name}, {GAP_MM:g} mm over the scalp. "
+        f"scalp ({', '.join(f'{radius:g}' for radius in RADII_MM)} mm), coil {coil.name}, {GAP_MM:g} "
+        "mm over the scalp. "
         "Exact field: Sarvas 1987 (doi:10.1088/0031-9155/32/1/004) by reciprocity. Errors are root mean squares over "
         "the grey matter relative to the exact field there: of the vector, and of its length. Seconds "
         "are of one processor; several solves run side by side on all cores, the table as well.",
@@ -246,7 +247,7 @@ def draw(path: Path, rows: list[dict[str, Any]]) -> None:
         ("interior", "same, 2 mm from an interface"),
     ):
         axes.plot(edges, [100 * row[f"{what}_vector"] for row in rows], "o-", label=label)
-    axes.set(xlabel="voxel, mm", ylabel="error of the vector in grey matter, %", ylim=(0, None), xticks=edges)
+    axes.set(xlabel="voxel, mm", ylabel="error of the vector in grey matter, %", ylim=(0, 13), xticks=edges)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
 
