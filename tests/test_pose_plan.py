@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 
 from actionloop import files
+from actionloop.brain import find_scalp
 from actionloop.cli import main
 from actionloop.errors import ActionloopError
 from actionloop.navigation import read_brainsight
+from actionloop.pipeline.head import template_head
+from actionloop.pipeline.headmodels import missing_scalp
 from actionloop.pipeline.priors import cached_default_prior
 from actionloop.types import NetworkMap
 
@@ -179,3 +182,16 @@ def test_bad_input_gives_one_error_and_no_output(words, expected, person, tmp_pa
     assert code != 0 and expected in said, said
     assert said.count("error:") == 1 and "Traceback" not in said and "unexpected error" not in said, said
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out").rglob("*.tsv"))
+
+
+def test_no_pose_is_laid_over_a_cut_in_the_t1():
+    head = template_head()
+    grid = np.stack(np.meshgrid(*map(np.arange, head.image.data.shape), indexing="ij"), axis=-1)
+    y = grid @ head.image.affine[1, :3] + head.image.affine[1, 3]
+    image = replace(head.image, data=np.where(y > 45, 0, head.image.data))
+    spoilt = replace(head, image=image, scalp=find_scalp(image))
+    whole, cut = missing_scalp(head, head.scalp), missing_scalp(spoilt, spoilt.scalp)
+    forehead, motor = (SimpleNamespace(xyz_ras=np.array(place)) for place in ([-40.0, 44, 30], [-38.0, -22, 58]))
+    assert not whole.near(forehead) and not whole.near(motor)
+    assert cut.near(forehead) and not cut.near(motor)
+    assert cut.reasons

@@ -152,7 +152,7 @@ class Coiled:
     target
         Targets to find a pose for: best (the best SCAN and the best AMN target), all, or names such as "SCAN middle L".
     coordinate
-        A place to aim at besides: x y z, RAS mm of the exported frame.
+        A place to aim at, alone or besides --target: x y z, RAS mm of the exported frame.
     head_model
         Tissue-label image or tetrahedral mesh (.msh) of another program, in the space of the T1.
     head_labels
@@ -173,13 +173,15 @@ class Coiled:
 
     def choice(self) -> dict[str, Any]:
         """Return the same as the fields of the settings' section."""
-        named = self.target[0] if self.target in (("best",), ("all",)) else self.target
+        named: str | tuple[str, ...] | None = self.target or (() if self.coordinate else None)
+        if self.target in (("best",), ("all",)):
+            named = self.target[0]
         return {
             "engine": self.engine,
             "coil": self.coil,
             "stimulator": self.stimulator,
             "resolution_mm": self.resolution,
-            "targets": named or None,
+            "targets": named,
             "coordinate": self.coordinate,
             "head": self.head_model,
             "labels": self.head_labels,

@@ -16,6 +16,7 @@ from actionloop.pipeline.person import PersonResult, best_targets
 from actionloop.pipeline.posepage import pose_section
 from actionloop.pipeline.priors import PHANTOMS
 from actionloop.pipeline.trustpage import trust_content
+from actionloop.poses import PoseSearch
 from actionloop.report import CoilContent, Exports, ReportContent, Table, TrustContent, draw_pictures, render_report
 
 _NAVIGATION = ("brainsight", "localite")
@@ -127,11 +128,21 @@ def in_short(result: PersonResult, written: Written) -> str:
     """Say the best targets, what is missing, and where the navigation files are or why there are none."""
     lines = best_targets(result.targets) or ["no target was found"]
     lines += [f"note: {gap}" for gap in result.gaps]
+    lines += [_pose_in_short(search) for search in result.posing.searches]
     lines += [f"for navigation: {path}" for key, path in written if key in _NAVIGATION]
     reason = _navigation_reason(result)
     if reason:
         lines.append(f"no navigation files: {reason}")
     return "\n".join(lines)
+
+
+def _pose_in_short(search: PoseSearch) -> str:
+    best, chance = search.best, search.chance
+    return (
+        f"{'preview of a pose' if search.preview else 'pose'} for {search.name}: {best.on_target:.0%} of the "
+        f"stimulated cortex in {search.network}, {best.target_v_per_m:.2f} V/m at 1 A/µs"
+        + ("" if chance is None else f", chance of hitting {chance.on_target:.0%}")
+    )
 
 
 def _save(place: Path, *, png: bytes) -> None:
