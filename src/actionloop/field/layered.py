@@ -54,9 +54,9 @@ def sphere_field(
     points = np.ascontiguousarray(np.asarray(points_mm, dtype=np.float64) - centre_mm) / 1e3
     places, vectors = [], []
     for place, what in ((coil.dipoles_mm, coil.moments_m2), (coil.wires_mm, coil.wires_m)):
-        places.append(np.ascontiguousarray(place @ matrix[:3, :3].T + matrix[:3, 3] - centre_mm) / 1e3)
-        vectors.append(np.ascontiguousarray(what @ matrix[:3, :3].T))
-    nearest = min(float(np.linalg.norm(place, axis=1).min()) for place in places if len(place))
+        places.append(_in_rows(place @ matrix[:3, :3].T + matrix[:3, 3] - centre_mm) / 1e3)
+        vectors.append(_in_rows(what @ matrix[:3, :3].T))
+    nearest = min(float(np.linalg.norm(place, axis=0).min()) for place in places if place.size)
     _require_outside(nearest, points)
     field = np.zeros(points.shape)
     _add_elements(field, points, (places[0], vectors[0]), (places[1], vectors[1]))
@@ -95,8 +95,8 @@ def sphere_fields(
     placed = poses[:, :3].copy()
     placed[:, :, 3] = (placed[:, :, 3] - centre_mm) / 1e3
     field = np.zeros((len(poses), *points.shape))
-    dipoles = (np.ascontiguousarray(coil.dipoles_mm / 1e3), np.ascontiguousarray(coil.moments_m2))
-    wires = (np.ascontiguousarray(coil.wires_mm / 1e3), np.ascontiguousarray(coil.wires_m))
+    dipoles = (_in_rows(coil.dipoles_mm) / 1e3, _in_rows(coil.moments_m2))
+    wires = (_in_rows(coil.wires_mm) / 1e3, _in_rows(coil.wires_m))
     _add_poses(field, points, placed, dipoles, wires)
     return field * _scale(didt_a_per_us)
 
@@ -132,70 +132,86 @@ def _require_outside(nearest_m: float, points_m: FloatArray) -> None:
         )
 
 
+def _in_rows(vectors: FloatArray) -> FloatArray:
+    """Turn vectors so that each component is one row."""
+    return np.ascontiguousarray(np.asarray(vectors, dtype=np.float64).T)
+
+
 def _scale(didt_a_per_us: float) -> float:
     return float(facts.load("solver")["physics"]["mu0_over_4pi"]) * _A_PER_S * didt_a_per_us
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, parallel=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _add_poses(field: Any, points: Any, poses: Any, dipoles: Any, wires: Any) -> None:
     for k in numba.prange(len(poses)):
-        pose = poses[k]
-        for i in range(len(dipoles[0])):
-            place, what = _placed(pose, dipoles[0][i], 1.0), _placed(pose, dipoles[1][i], 0.0)
-            for p in range(len(points)):
-                _add_dipole(field[k, p], (points[p, 0], points[p, 1], points[p, 2]), place, what)
-        for i in range(len(wires[0])):
-            place, what = _placed(pose, wires[0][i], 1.0), _placed(pose, wires[1][i], 0.0)
-            for p in range(len(points)):
-                _add_wire(field[k, p], (points[p, 0], points[p, 1], points[p, 2]), place, what)
+        placed = (_placed(poses[k], dipoles[0], 1.0), _placed(poses[k], dipoles[1], 0.0))
+        laid = (_placed(poses[k], wires[0], 1.0), _placed(poses[k], wires[1], 0.0))
+        for p in range(len(points)):
+            point = (points[p, 0], points[p, 1], points[p, 2])
+            _sum_dipoles(field[k, p], point, placed[0], placed[1])
+            _sum_wires(field[k, p], point, laid[0], laid[1])
 
 
-@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
-def _placed(pose: Any, v: Any, shift: float) -> Any:
-    return (
-        pose[0, 0] * v[0] + pose[0, 1] * v[1] + pose[0, 2] * v[2] + shift * pose[0, 3],
-        pose[1, 0] * v[0] + pose[1, 1] * v[1] + pose[1, 2] * v[2] + shift * pose[1, 3],
-        pose[2, 0] * v[0] + pose[2, 1] * v[1] + pose[2, 2] * v[2] + shift * pose[2, 3],
-    )
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _placed(pose: Any, vectors: Any, shift: float) -> Any:
+    found = np.empty_like(vectors)
+    for c in range(3):
+        for i in range(vectors.shape[1]):
+            turned = pose[c, 0] * vectors[0, i] + pose[c, 1] * vectors[1, i] + pose[c, 2] * vectors[2, i]
+            found[c, i] = turned + shift * pose[c, 3]
+    return found
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, parallel=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _add_elements(field: Any, points: Any, dipoles: Any, wires: Any) -> None:
     for p in numba.prange(len(points)):
         point = (points[p, 0], points[p, 1], points[p, 2])
-        for i in range(len(dipoles[0])):
-            place, what = dipoles[0][i], dipoles[1][i]
-            _add_dipole(field[p], point, (place[0], place[1], place[2]), (what[0], what[1], what[2]))
-        for i in range(len(wires[0])):
-            place, what = wires[0][i], wires[1][i]
-            _add_wire(field[p], point, (place[0], place[1], place[2]), (what[0], what[1], what[2]))
+        _sum_dipoles(field[p], point, dipoles[0], dipoles[1])
+        _sum_wires(field[p], point, wires[0], wires[1])
 
 
-@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
-def _add_dipole(field: Any, point: Any, place: Any, moment: Any) -> None:
+# Sums over elements stand in plain numbers, and elements in rows, so that several are taken at once.
+@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _sum_dipoles(field: Any, point: Any, places: Any, moments: Any) -> None:
     # Sarvas (25): B = (F q×p - (q×p·r) grad F) / F² of a current dipole q at p, and E·q = -m·B for every q.
-    away = (place[0] - point[0], place[1] - point[1], place[2] - point[2])
-    a, r = np.sqrt(_dot(away, away)), np.sqrt(_dot(place, place))
-    f = a * (r * a + r * r - _dot(point, place))
-    along = _dot(away, place) / a
-    slope = (a * a / r + along + 2 * a + 2 * r) * _dot(place, moment) - (a + 2 * r + along) * _dot(point, moment)
-    one, other = _cross(point, moment), _cross(point, place)
-    for c in range(3):
-        field[c] -= one[c] / f - slope * other[c] / (f * f)
+    x, y, z = 0.0, 0.0, 0.0
+    for i in range(places.shape[1]):
+        place, moment = (places[0, i], places[1, i], places[2, i]), (moments[0, i], moments[1, i], moments[2, i])
+        away = (place[0] - point[0], place[1] - point[1], place[2] - point[2])
+        a, r = np.sqrt(_dot(away, away)), np.sqrt(_dot(place, place))
+        f = a * (r * a + r * r - _dot(point, place))
+        along = _dot(away, place) / a
+        slope = (a * a / r + along + 2 * a + 2 * r) * _dot(place, moment) - (a + 2 * r + along) * _dot(point, moment)
+        one, other = _cross(point, moment), _cross(point, place)
+        part, rest = 1 / f, slope / (f * f)
+        x -= one[0] * part - rest * other[0]
+        y -= one[1] * part - rest * other[1]
+        z -= one[2] * part - rest * other[2]
+    field[0] += x
+    field[1] += y
+    field[2] += z
 
 
-@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
-def _add_wire(field: Any, point: Any, place: Any, length: Any) -> None:
+@numba.njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _sum_wires(field: Any, point: Any, places: Any, lengths: Any) -> None:
     # Outside the sphere B = -grad U; W, the integral of U along the ray from the element outwards, gives the vector
     # potential grad W × r, and has the closed form -(q×p·r) / (4 pi r (r a + r² - p·r)).
-    away = (place[0] - point[0], place[1] - point[1], place[2] - point[2])
-    a, r = np.sqrt(_dot(away, away)), np.sqrt(_dot(place, place))
-    d = r * a + r * r - _dot(point, place)
-    turned = _cross(place, length)
-    one, other = _cross(point, turned), _cross(point, place)
-    slope = _dot(point, turned) * (r / a + 1)
-    for c in range(3):
-        field[c] += (one[c] + slope * other[c] / d) / (d * r)
+    x, y, z = 0.0, 0.0, 0.0
+    for i in range(places.shape[1]):
+        place, length = (places[0, i], places[1, i], places[2, i]), (lengths[0, i], lengths[1, i], lengths[2, i])
+        away = (place[0] - point[0], place[1] - point[1], place[2] - point[2])
+        a, r = np.sqrt(_dot(away, away)), np.sqrt(_dot(place, place))
+        d = r * a + r * r - _dot(point, place)
+        turned = _cross(place, length)
+        one, other = _cross(point, turned), _cross(point, place)
+        part = 1 / (d * r)
+        rest = _dot(point, turned) * (r / a + 1) / d * part
+        x += one[0] * part + rest * other[0]
+        y += one[1] * part + rest * other[1]
+        z += one[2] * part + rest * other[2]
+    field[0] += x
+    field[1] += y
+    field[2] += z
 
 
 @numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator]

@@ -234,7 +234,7 @@ def _put_poses(put: Callable[..., None], result: PersonResult) -> None:
     )
     put("poses_json", lambda path: files.write_json(path, sidecar))
     fields = np.stack([axis.from_mesh(*(one.field_v_per_m[side] for side in HEMISPHERES)) for one in posing.searches])
-    names = [one.name for one in posing.searches]
+    names = [f"{one.name} (preview)" if one.preview else one.name for one in posing.searches]
     put("field", lambda path: files.write_dscalar(path, fields, names, axis))
 
 

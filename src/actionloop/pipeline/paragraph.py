@@ -9,6 +9,8 @@ from actionloop import facts, files
 from actionloop.networks import find_method
 from actionloop.pipeline.cleaning import OURS, describe_cleaning
 from actionloop.pipeline.person import PersonResult
+from actionloop.pipeline.posewords import preview_words
+from actionloop.pipeline.posing import Posing
 from actionloop.pipeline.priors import PHANTOMS
 
 _POSE_REFERENCES = (
@@ -51,6 +53,8 @@ def _pose_sentences(result: PersonResult) -> list[str]:
     flat = "Coil poses are geometric: normal to the scalp, handle 45° posterior-lateral; no field was computed."
     if not posing.searches:
         return [flat]
+    if posing.preview:
+        return [*_preview_sentences(posing), flat.replace("no field was computed", "the preview was not exported")]
     edge, conducting = result.job.settings.pose.resolution_mm, facts.load("field")["conductivity_s_per_m"]
     scored = min(one.n_poses for one in posing.searches)
     said = [
@@ -64,6 +68,16 @@ def _pose_sentences(result: PersonResult) -> list[str]:
     if len(posing.searches) < sum(target.pose is not None for target in result.targets):
         said.append("Poses of other targets are geometric.")
     return said
+
+
+def _preview_sentences(posing: Posing) -> list[str]:
+    scored = min(one.n_poses for one in posing.searches)
+    return [
+        f"Coil poses ({', '.join(one.name for one in posing.searches)}) were previewed by the electric field in a "
+        f"{posing.head}, at least {scored} poses per target, then the share of the stimulated cortex inside the "
+        "network, averaged over 5 mm of navigation error [7].",
+        preview_words(),
+    ]
 
 
 def from_phantoms(result: PersonResult) -> str:

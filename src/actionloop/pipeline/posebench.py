@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionloop import facts
+from actionloop.brain import Scalp
+from actionloop.errors import GeometryError
 from actionloop.field import FieldSolver
 from actionloop.pipeline.head import Head
 from actionloop.pipeline.headmodels import FieldHead
@@ -33,9 +35,11 @@ from actionloop.poses import (
     search_pose,
     soft_maps,
 )
+from actionloop.poses.cortex import CortexHead
+from actionloop.poses.preview import Sphere, SphereHead, fit_sphere, preview_pose, preview_settings
 from actionloop.reliability import Reliability
 from actionloop.targets import geometric_matrix
-from actionloop.types import HEMISPHERES, Coil, FloatArray, Hemisphere, NetworkMap, SiteReading, Target
+from actionloop.types import HEMISPHERES, BoolArray, Coil, FloatArray, Hemisphere, NetworkMap, SiteReading, Target
 
 if TYPE_CHECKING:
     from actionloop.pipeline.person import PersonJob
@@ -45,7 +49,10 @@ _RESPONSE_TOLERANCE = 1e-3
 
 
 class PoseBench:
-    """One head with one coil, set up when the first target needs it."""
+    """One head with one coil, set up when the first target needs it.
+
+    With the engine 'sphere' there is no head model: every target has a sphere of its own, fitted to the scalp.
+    """
 
     def __init__(
         self,
@@ -54,15 +61,18 @@ class PoseBench:
         network_map: NetworkMap,
         sites: Sequence[SiteReading],
         reliability: Reliability | None,
-        made: FieldHead,
+        made: FieldHead | Scalp,
         coil: Coil,
     ) -> None:
         self._job, self._head, self._map, self._sites = job, head, network_map, sites
         self._reliability, self._made, self._coil = reliability, made, coil
+        self._scalp = made if isinstance(made, Scalp) else made.scalp
         self._settings = SearchSettings.default()
 
     def search(self, target: Target, progress: Progress) -> PoseSearch:
         """Search one target's pose, and say how likely it hits."""
+        if self._job.settings.pose.engine == "sphere":
+            return self._preview(target, progress)
         if "ready" not in self.__dict__:
             progress.note("setting up the head's equations")
         found = search_pose(
@@ -75,16 +85,40 @@ class PoseBench:
         )
         if self._job.settings.pose.draws:
             progress.note(f"{target.name}: chance of hitting {target.piece.network}")
-            found = replace(found, chance=self._chance(target, found, self.ready))
+            found = replace(found, chance=self._chance(target, found, self.ready, self._settings))
+        return found
+
+    def sphere(self, aim_ras: FloatArray) -> Sphere:
+        """Return the sphere that is fitted to the scalp over a place of the cortex."""
+        return fit_sphere(self._scalp, aim_ras)
+
+    def _preview(self, target: Target, progress: Progress) -> PoseSearch:
+        aim_ras = self._head.anatomy.surface(target.piece.hemisphere).vertices[target.vertex]
+        bench = SphereHead(self.sphere(aim_ras), self._head.anatomy, self._scalp, self._coil, self._cortex)
+        found = preview_pose(
+            bench,
+            PoseAim.of(target),
+            self._shares(target.piece.network),
+            conventional=self._conventional(target),
+            tell=lambda words, share: progress.note(f"preview: {words} ({share:.0%})"),
+        )
+        if self._job.settings.pose.draws:
+            progress.note(f"preview: {target.name}: chance of hitting {target.piece.network}")
+            found = replace(found, chance=self._chance(target, found, bench, preview_settings()))
         return found
 
     @cached_property
     def ready(self) -> PoseHead:
         """The head with its equations set up."""
-        axis = self._map.grayordinates
-        cortex = {side: np.isin(np.arange(axis.n_vertices), axis.vertices(side)) for side in HEMISPHERES}
+        if isinstance(self._made, Scalp):
+            raise GeometryError("fields in the head need a head model", fix="search with --engine fem")
         solver = FieldSolver(self._made.model)
-        return PoseHead(solver, self._head.anatomy, self._made.scalp, self._coil, cortex)
+        return PoseHead(solver, self._head.anatomy, self._scalp, self._coil, self._cortex)
+
+    @cached_property
+    def _cortex(self) -> dict[Hemisphere, BoolArray]:
+        axis = self._map.grayordinates
+        return {side: np.isin(np.arange(axis.n_vertices), axis.vertices(side)) for side in HEMISPHERES}
 
     def _shares(self, network: str) -> NetworkShares:
         return NetworkShares(
@@ -107,33 +141,27 @@ class PoseBench:
         }
         found = {}
         for name, place in places.items():
-            point, normal, _ = self._made.scalp.nearest(place)
+            point, normal, _ = self._scalp.nearest(place)
             found[name] = geometric_matrix(point, normal, hemisphere=side, handle_deg=self._settings.handle_deg)
         return found
 
-    def _chance(self, target: Target, found: PoseSearch, bench: PoseHead) -> Chance:
+    def _chance(self, target: Target, found: PoseSearch, bench: CortexHead, settings: SearchSettings) -> Chance:
         vertices = bench.vertices
         side = np.concatenate([np.full(len(vertices[h]), h == found.hemisphere) for h in HEMISPHERES])
         averaged = np.concatenate([found.averaged[h][vertices[h]] for h in HEMISPHERES])
-        number = bench.solved.find(found.best.matrix)
-        assert number is not None
-        solved = bench.solved
-        response = conductivity_response(
-            bench.solver, solved.potential(number), solved.dadt(number), bench.reader, tolerance=_RESPONSE_TOLERANCE
-        )
-        nearby = NearbyPoses(bench, found.aim_ras, settings=self._settings)
+        nearby = NearbyPoses(bench, found.aim_ras, settings=settings)
         return estimate_chance(
             nearby,
             found.best.matrix,
             Aim(bench.area_mm2, side, averaged, bench.brain_mm.mean(axis=0)),
             self._maps(target, bench),
-            response=log_response(solved.fields(np.array([number]))[0], response),
+            response=_response(bench, found) if isinstance(bench, PoseHead) else None,
             spread=published_spread(),
             n=self._job.settings.pose.draws,
             rng=np.random.default_rng([self._job.settings.seed, 5]),
         )
 
-    def _maps(self, target: Target, bench: PoseHead) -> Maps:
+    def _maps(self, target: Target, bench: CortexHead) -> Maps:
         """Equally likely maps of the target's network: resamples where the scan was judged."""
         axis, network = self._map.grayordinates, target.piece.network
 
@@ -154,6 +182,17 @@ class PoseBench:
             return maps_of([placed(self._map.members(network))])
         probability = self._map.probability[self._map.names.index(network)]
         return soft_maps(placed(np.clip(np.asarray(probability, dtype=np.float64), 0, 1)))
+
+
+def _response(bench: PoseHead, found: PoseSearch) -> FloatArray:
+    """Return what conductivities do to the field of the best pose."""
+    solved = bench.solved
+    number = solved.find(found.best.matrix)
+    assert number is not None
+    response = conductivity_response(
+        bench.solver, solved.potential(number), solved.dadt(number), bench.reader, tolerance=_RESPONSE_TOLERANCE
+    )
+    return log_response(solved.fields(np.array([number]))[0], response)
 
 
 def _avoided(network: str) -> list[str]:

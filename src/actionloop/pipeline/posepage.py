@@ -21,6 +21,7 @@ from actionloop.pipeline.posewords import (
     limit_words,
     number,
     percent,
+    preview_words,
 )
 from actionloop.poses.found import PoseSearch, ScoredPose
 from actionloop.report import CoilContent, CoilTarget, Picture, Table
@@ -83,7 +84,7 @@ def pose_section(  # noqa: PLR0913 - the section shows all of it
         for index, (search, mark) in enumerate(zip(searches, _marks(searches, targets), strict=True), start=1)
     ]
     drawn = draw_poses(posed, network_map, anatomy, scalp, progress)
-    warnings = []
+    warnings = [preview_words()] if any(search.preview for search in searches) else []
     if approximate and posed:
         warnings.append(
             "The head model is a template's head carried over to this person: poses and fields are approximate."
@@ -199,7 +200,7 @@ def _overview(posed: Sequence[Posed]) -> Table:
         )
     columns = ["Target", "Coil", "On target", "Avoided networks", "Field at target, V/m per A/µs", "Chance of hitting"]
     return Table(
-        "Best pose for each target",
+        "Best pose for each target" + (" (preview)" if any(one.search.preview for one in posed) else ""),
         [*columns, "Other poses with more on target"],
         rows,
         "On target: share of the stimulated cortex that lies in the target's network. Chance: that the pose stimulates "
@@ -211,7 +212,7 @@ def _target(one: Posed, pictures: Sequence[Picture]) -> CoilTarget:
     search = one.search
     alone = [] if search.chance is None or not search.chance.alone else [_alone_table(search)]
     return CoilTarget(
-        title=f"{one.mark}. {search.name}, {search.coil}",
+        title=f"{one.mark}. {search.name}, {search.coil}{', preview' if search.preview else ''}",
         hemisphere=search.hemisphere,
         sentences=field_words(search, one.current),
         compared=compared_words(search),

@@ -14,7 +14,7 @@ from actionloop.poses import Chance, PoseSearch, ScoredPose
 from actionloop.types import HEMISPHERES
 
 _NUMBERS = tuple(one.name for one in fields(ScoredPose) if one.name not in ("matrix", "label"))
-_PLAIN = ("name", "network", "hemisphere", "coil", "n_poses", "n_solved", "numerical_error")
+_PLAIN = ("name", "network", "hemisphere", "coil", "n_poses", "n_solved", "numerical_error", "preview")
 
 
 def search_to_arrays(search: PoseSearch) -> Arrays:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actionloop import facts
 from actionloop.poses.found import Chance, PoseSearch, ScoredPose
 from actionloop.types import Coil, FloatArray
 
@@ -74,11 +75,23 @@ def _away_from_handle(coil: Coil) -> bool | None:
     return along > 0
 
 
+def preview_words() -> str:
+    """Say that fields are those of a sphere, what that costs, and what they must not be used for."""
+    known = facts.load("poses")["preview"]
+    low, high = (100 * share for share in known["off_field"])
+    return (
+        "Preview: the head is taken as a sphere fitted to the scalp over each target. A sphere has no radial field; "
+        f"|E| is off by {low:.0f} to {high:.0f} % and by orientation by up to {100 * known['off_orientation']:.0f} %, "
+        "measured elsewhere, not in this head. Not for navigation: exported poses stay geometric."
+    )
+
+
 def field_words(search: PoseSearch, current: Current) -> list[str]:
     """Say what the best pose does, where it is, and which way the current and the handle go."""
     best = search.best
     low, high = _ends(search.thresholds_percent)
-    solved = f"{search.n_poses:,} poses were scored, {search.n_solved:,} of them solved on the whole cortex."
+    made = "computed" if search.preview else "solved"
+    solved = f"{search.n_poses:,} poses were scored, {search.n_solved:,} of them {made} on the whole cortex."
     share = (
         f"With the best, {percent(best.on_target)} of the stimulated cortex lies in {search.network} and "
         f"{percent(best.avoided)} in networks to avoid (mean over thresholds at the {low} to {high} percentile of |E|)."
@@ -99,7 +112,9 @@ def field_words(search: PoseSearch, current: Current) -> list[str]:
         f"The middle of the coil lies at x, y, z = {x}, {y}, {z} mm, {number(best.lift_mm, 1)} mm off the scalp so "
         f"that no part of it is in the head; the handle points {_direction(-best.matrix[:3, 1])}."
     )
-    return [f"{solved} {share}", field, place, _current_words(current)]
+    said = [f"{solved} {share}", field, place, _current_words(current)]
+    short = "Preview, not for navigation: these are fields in a sphere fitted to the scalp."
+    return [short, *said] if search.preview else said
 
 
 def _current_words(current: Current) -> str:
@@ -170,7 +185,14 @@ def chance_words(search: PoseSearch) -> list[str]:
         judged += f" The number of draws alone leaves ± {100 * chance.standard_error:.1f} percentage points."
     low, high = chance.target_range_v_per_m
     spread = f"The field at the target lies between {number(low)} and {number(high)} V/m per A/µs in nine draws of ten."
-    return [f"Chance of hitting {search.network}: {percent(chance.on_target)}. {drawn} {judged}", spread, *chance.notes]
+    words = [
+        f"Chance of hitting {search.network}: {percent(chance.on_target)}. {drawn} {judged}",
+        spread,
+        *chance.notes,
+    ]
+    if search.preview:
+        words.insert(0, "Preview, by the field in a sphere: what that is off by is not in the chance.")
+    return words
 
 
 def alone_words(chance: Chance) -> dict[str, float]:
@@ -194,7 +216,8 @@ def limit_words(searches: Sequence[PoseSearch], *, approximate: bool, told: bool
     told : bool
         A rate of change beside 1 A/µs was stated.
     """
-    errors = [f"{search.name} {_error(search.numerical_error)}" for search in searches]
+    preview = any(search.preview for search in searches)
+    errors = [f"{search.name} {_error(search.numerical_error)}" for search in searches if not search.preview]
     words = [
         "Research use only. A pose is a proposal to be tested, not a treatment decision.",
         "It is not known what field these networks need. V/m are stated so that poses can be compared; no dose follows "
@@ -204,8 +227,13 @@ def limit_words(searches: Sequence[PoseSearch], *, approximate: bool, told: bool
         + ("fields grow in proportion to it." if told else "multiply by the one that is used."),
         "The geometric pose and the poses over conventional sites may be better than the best one here; they are "
         "shown either way. Nothing here shows that this choice of pose helps people more.",
-        "Conductivities are averages from the literature, the same in every direction.",
+        "Conductivities do not enter: the field in a sphere does not depend on them."
+        if preview
+        else "Conductivities are averages from the literature, the same in every direction.",
     ]
+    if preview:
+        words[1:1] = [preview_words()]
+        words.append("Numerical error: not known; how far a sphere is from this head was not computed.")
     if errors:
         words.append(
             f"Numerical error: the field of the best pose as found differs from its own full solution by "

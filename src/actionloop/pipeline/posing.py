@@ -15,9 +15,10 @@ from actionloop import facts, files
 from actionloop.brain import Scalp
 from actionloop.field import casing_of, find_coil
 from actionloop.pipeline.head import Head
-from actionloop.pipeline.headmodels import field_head, missing_scalp
+from actionloop.pipeline.headmodels import FieldHead, field_head, missing_scalp
 from actionloop.pipeline.posebench import PoseBench
 from actionloop.pipeline.posestore import search_from_arrays, search_to_arrays
+from actionloop.pipeline.posewords import preview_words
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.settings import PoseSettings
 from actionloop.pipeline.steps import Arrays, Steps, key_of
@@ -51,6 +52,8 @@ class Posing:
         Whether one SCAN and one AMN pose fit on the head at once; empty without both.
     reason : str
         Why there are none; empty where there are.
+    preview : bool
+        Fields are those of a sphere: shown, and not exported as the pose of a target.
     """
 
     searches: tuple[PoseSearch, ...] = ()
@@ -61,6 +64,7 @@ class Posing:
     notes: tuple[str, ...] = ()
     session: str = ""
     reason: str = ""
+    preview: bool = False
 
     def of(self, target: Target) -> PoseSearch | None:
         """Return the search for a target; None where there was none."""
@@ -111,10 +115,13 @@ def find_poses(
     if not targets:
         return Posing(coil=coil, reason="there is no target to find a pose for")
     steps, head_key, map_key = kept
-    made = field_head(job, head, steps, head_key)
+    # A preview needs no head model where the scalp is there without one.
+    bare = wanted.engine == "sphere" and wanted.head is None
+    made = head.scalp if bare and head.scalp is not None else field_head(job, head, steps, head_key)
+    scalp = made if isinstance(made, Scalp) else made.scalp
     bench = PoseBench(job, head, network_map, sites, reliability, made, coil)
-    searches, cuts = [], missing_scalp(head, made.scalp)
-    told = [*made.notes, *cuts.reasons]
+    searches, cuts = [], missing_scalp(head, scalp)
+    told = [*(made.notes if isinstance(made, FieldHead) else ()), *cuts.reasons]
     for target in targets:
         if cuts.near(target):
             told.append(f"No pose for {target.name}: the scalp that the coil needs there is cut away in the T1.")
@@ -133,15 +140,29 @@ def find_poses(
         name = f"pose{target.piece.hemisphere}{''.join(filter(str.isalnum, target.name))}"
         arrays, _ = steps.run(name, key, partial(_searched, bench, target, progress))
         searches.append(search_from_arrays(arrays))
-    return Posing(
+    posing = Posing(
         searches=tuple(searches),
         coil=coil,
-        scalp=made.scalp,
-        head=made.model.description,
-        approximate=made.model.approximate,
+        scalp=scalp,
+        head=made.model.description if isinstance(made, FieldHead) else "",
+        approximate=isinstance(made, FieldHead) and made.model.approximate,
         notes=tuple(told),
         session=_session(searches, coil),
         reason="" if searches else "the scalp over every target is cut away in the T1",
+    )
+    return posing if wanted.engine == "fem" else _as_preview(posing, bench)
+
+
+def _as_preview(posing: Posing, bench: PoseBench) -> Posing:
+    """Say of all that it comes of spheres; nothing of it goes to a navigation system."""
+    radii = sorted({round(bench.sphere(search.aim_ras).radius_mm) for search in posing.searches})
+    radius = " or ".join(map(str, radii))
+    return replace(
+        posing,
+        head=f"sphere of radius {radius} mm fitted to the scalp (preview)" if radii else "",
+        notes=(preview_words(), *posing.notes) if radii else posing.notes,
+        session=f"Preview: {posing.session}" if posing.session else "",
+        preview=True,
     )
 
 
@@ -185,7 +206,12 @@ def coil_file(given: str | None) -> Path | None:
 
 
 def posed(targets: Sequence[Target], posing: Posing, head: Head) -> tuple[Target, ...]:
-    """Give every target that has one the pose by its field, where there is an image that it is tied to."""
+    """Give every target that has one the pose by its field, where there is an image that it is tied to.
+
+    A preview leaves all targets as they are: what is exported keeps its geometric pose.
+    """
+    if posing.preview:
+        return tuple(targets)
     image = head.image
     found = []
     for target in targets:

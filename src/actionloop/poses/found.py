@@ -93,7 +93,7 @@ class PoseSearch:
         The target, mm.
     coil : str
     n_poses : int
-        Scored by reciprocity.
+        Scored for their mean field over the target.
     n_solved : int
         Forward solves.
     best : ScoredPose
@@ -112,6 +112,8 @@ class PoseSearch:
     numerical_error : float
         Relative error of the field of the best pose as found, against its own forward solve.
     chance : Chance or None
+    preview : bool
+        Fields are those of a sphere fitted to the scalp, not of the head: not for navigation.
     """
 
     name: str
@@ -130,3 +132,4 @@ class PoseSearch:
     averaged: Mapping[Hemisphere, BoolArray]
     numerical_error: float
     chance: Chance | None = None
+    preview: bool = False
