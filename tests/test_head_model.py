@@ -288,7 +288,7 @@ def template():
 @cache
 def mni_head():
     found = template()
-    return build_head(found.anatomy, image=found.image, scalp=found.scalp, edge_mm=3.0)
+    return build_head(found.anatomy, image=found.image, scalp=found.scalp, edge_mm=3.0, template=found.anatomy)
 
 
 def tissue_at(head, xyz):

@@ -21,7 +21,12 @@ _LARGEST_EDGE_MM, _SMALLEST_EDGE_MM = 5.0, 0.5
 
 
 def build_head(
-    anatomy: Anatomy, *, image: Image | None, scalp: Scalp | None, edge_mm: float | None = None
+    anatomy: Anatomy,
+    *,
+    image: Image | None,
+    scalp: Scalp | None,
+    edge_mm: float | None = None,
+    template: Anatomy | None = None,
 ) -> HeadModel:
     """Make a head of five tissues from white and pial surfaces, a T1 and the scalp.
 
@@ -39,6 +44,8 @@ def build_head(
         In the frame of `anatomy`; None: found in `image`.
     edge_mm : float, optional
         Of the voxels; by default that of data/field.toml.
+    template : Anatomy, optional
+        In MNI152, same vertices: tells where cerebellum and brain stem are looked for; without it they are left out.
 
     Returns
     -------
@@ -63,7 +70,15 @@ def build_head(
     _require_inside(cortex > 0, head, scalp)
     picture = None if image is None else _Picture.of(image, cortex, grid, settings["brightness"])
     depth = depth_mm(head, edge_mm=grid.edge_mm)
-    brain, notes = _with_rest(cortex, anatomy, depth, picture, grid=grid, settings=settings)
+    brain, notes = _with_rest(
+        cortex,
+        anatomy,
+        depth,
+        picture,
+        hind=hind_region(anatomy, template, grid),
+        settings=settings,
+        edge_mm=grid.edge_mm,
+    )
     hull = fluid_hull(brain > 0, depth, edge_mm=grid.edge_mm, settings=settings)
     rim = boundary(hull)
     brightness = None if picture is None else picture.at
@@ -120,18 +135,22 @@ def label_cortex(anatomy: Anatomy, grid: Grid) -> IntArray:
     return tissue
 
 
-def hind_region(anatomy: Anatomy, grid: Grid) -> BoolArray | None:
-    """Voxels among which cerebellum and brain stem are looked for; None where the vertices are not those of fsLR.
+def hind_region(anatomy: Anatomy, template: Anatomy | None, grid: Grid) -> BoolArray | None:
+    """Voxels among which cerebellum and brain stem are looked for; None where the vertices are not the template's.
 
-    A convex body in MNI152, brought to the person by an affine through a few vertices of the fsLR mesh.
+    A convex body in MNI152, brought to the person by an affine through a few vertices that both meshes share.
     """
+    if template is None:
+        return None
     from scipy.spatial import ConvexHull
 
     settings = facts.load("head")
     landmarks = settings["landmarks"]
     chosen = slice(landmarks["first_vertex"], None, landmarks["step"])
-    own = np.concatenate([anatomy.surface(side).vertices[chosen] for side in HEMISPHERES])
-    known = np.concatenate([landmarks[side] for side in HEMISPHERES]).astype(np.float64)
+    own, known = (
+        np.concatenate([each.surface(side).vertices[chosen] for side in HEMISPHERES]).astype(np.float64)
+        for each in (anatomy, template)
+    )
     ones = np.ones((len(own), 1))
     to_mni = np.linalg.lstsq(np.hstack([own, ones]), known, rcond=None)[0]
     residual = np.hstack([own, ones]) @ to_mni - known
@@ -239,16 +258,16 @@ def _with_rest(
     depth: FloatArray,
     picture: _Picture | None,
     *,
-    grid: Grid,
+    hind: BoolArray | None,
     settings: dict[str, Any],
+    edge_mm: float,
 ) -> tuple[IntArray, list[str]]:
     """Add cerebellum, stem and (of averaged surfaces) the brain around the cortex; and the ventricles."""
     rest, bright = settings["beyond_cortex"], settings["brightness"]
-    edge, notes = grid.edge_mm, []
-    hind = hind_region(anatomy, grid)
+    edge, notes = edge_mm, []
     if hind is None:
-        notes.append("The mesh is not fsLR's: cerebellum and brain stem are not in the model.")
-        hind = np.zeros(grid.shape, dtype=bool)
+        notes.append("The mesh is not the template's: cerebellum and brain stem are not in the model.")
+        hind = np.zeros(cortex.shape, dtype=bool)
     brain = cortex.copy()
     room = depth >= cover_mm(edge, settings)
     allowed = hind & (cortex == 0) & room

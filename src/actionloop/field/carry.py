@@ -167,7 +167,9 @@ def carry_head(
     """
     settings = facts.load("head")
     if template_head is None:
-        template_head = build_head(template_anatomy, image=None, scalp=template_scalp, edge_mm=edge_mm)
+        template_head = build_head(
+            template_anatomy, image=None, scalp=template_scalp, edge_mm=edge_mm, template=template_anatomy
+        )
     if not template_anatomy.frame == template_scalp.frame == template_head.frame:
         raise GeometryError("the template's surfaces, scalp and head model are not in one frame")
     warp = fit_warp(template_anatomy, anatomy, around=template_scalp.vertices[::10])
@@ -269,7 +271,7 @@ def _template_parts(head: HeadModel, anatomy: Anatomy, *, ring: bool) -> tuple[F
     grid = Grid(head.corner_ras, head.edge_mm, head.tissue.shape)
     cortex = label_cortex(anatomy, grid)
     rest = (head.tissue == GREY) & (cortex == 0)
-    if not ring and (hind := hind_region(anatomy, grid)) is not None:
+    if not ring and (hind := hind_region(anatomy, anatomy, grid)) is not None:
         rest &= hind
     within_skull = (head.tissue > 0) & (head.tissue <= SKULL)
     ventricles = (head.tissue == CSF) & (cortex == WHITE)

@@ -98,7 +98,13 @@ def _make(job: PersonJob, head: Head) -> FieldHead:
         model = _of_other_program(wanted.head, wanted.labels, frame=anatomy.frame, edge_mm=wanted.resolution_mm)
         scalp = head.scalp or _scalp_of(model)
     elif head.image is not None and head.scalp is not None:
-        model = build_head(anatomy, image=head.image, scalp=head.scalp, edge_mm=wanted.resolution_mm)
+        model = build_head(
+            anatomy,
+            image=head.image,
+            scalp=head.scalp,
+            edge_mm=wanted.resolution_mm,
+            template=files.template_anatomy(),
+        )
         model, scalp = replace(model, approximate=not anatomy.own), head.scalp
     else:
         model, scalp = _carried(head, edge_mm=wanted.resolution_mm)
@@ -110,7 +116,9 @@ def _carried(head: Head, *, edge_mm: float) -> tuple[HeadModel, Scalp]:
     """Carry the template's head over; the template's own surfaces need no carrying."""
     template = template_head()
     assert template.scalp is not None
-    model = build_head(template.anatomy, image=template.image, scalp=template.scalp, edge_mm=edge_mm)
+    model = build_head(
+        template.anatomy, image=template.image, scalp=template.scalp, edge_mm=edge_mm, template=template.anatomy
+    )
     if not head.anatomy.own:
         return replace(model, approximate=True), template.scalp
     return carry_head(template.anatomy, template.scalp, model, head.anatomy, edge_mm=edge_mm)
