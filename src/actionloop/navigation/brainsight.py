@@ -2,44 +2,59 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from actionloop import facts
-from actionloop.errors import GeometryError, InputError, OptionError
+from actionloop.errors import GeometryError, OptionError
+from actionloop.navigation.brainsightfile import BrainsightFile, read_brainsight_file, write_brainsight_file
+from actionloop.navigation.brainsightspace import landmark_space
+from actionloop.navigation.brainsighttext import (
+    AXES,
+    NEWEST,
+    NOTHING,
+    OLDEST,
+    OURS,
+    OURS_SHA256,
+    PLACE,
+    planned_landmarks,
+    read_header,
+    read_lines,
+)
 from actionloop.navigation.conventions import (
     BRAINSIGHT_AXES,
-    LPS_TO_RAS,
+    ImageFrame,
     image_frame,
     require_something,
     require_tied,
-    rigid,
 )
-from actionloop.navigation.corner import from_corner
-from actionloop.navigation.laterality import from_landmarks, plain, side_of, statement, with_side, without_side
+from actionloop.navigation.laterality import plain, side_of, statement, with_side, without_side
 from actionloop.types import CoilPose, FloatArray, Image
 
-# mXnY is coordinate Y of axis X: the axes in reading order are the columns of the matrix.
-_AXES = tuple(f"m{axis}n{coordinate}" for axis in range(3) for coordinate in range(3))
-_PLACE = ("Loc. X", "Loc. Y", "Loc. Z")
-_NOTHING = "(null)"
-_OURS = "actionloop frame:"
-_FIRST_WITH_FORM, _NEWEST = 14, 14
+__all__ = [
+    "read_brainsight",
+    "read_brainsight_file",
+    "read_brainsight_points",
+    "write_brainsight",
+    "write_brainsight_file",
+]
 
-Row = dict[str, str]
+_FIRST_WITH_FORM = 14
+Points = Mapping[str, FloatArray]
 
 
 def write_brainsight(
     poses: Sequence[CoilPose],
     *,
     image: Image,
-    points: Mapping[str, FloatArray] | None = None,
+    points: Points | None = None,
+    electrodes: Points | None = None,
+    landmarks: Points | None = None,
     version: int = 13,
 ) -> str:
-    """Write coil poses, and points without orientation, as targets of a Brainsight project.
+    """Write coil poses, and points without orientation, as a Brainsight project's targets, electrodes and landmarks.
 
     Parameters
     ----------
@@ -49,18 +64,22 @@ def write_brainsight(
         The image that the Brainsight project is made from.
     points : mapping of str to (3,) float ndarray, optional
         Name and RAS mm of places to mark without a coil; their orientation is written as '(null)'.
+    electrodes, landmarks : mapping of str to (3,) float ndarray, optional
+        Name and RAS mm, named as they are: no side is appended. With landmarks 'LPA', 'RPA' and 'Nasion' any reader
+        can tell left from right.
     version : int
         Of the file format. Up to 13 a coordinate system is 'NIfTI:Scanner'; from 14 on 'NIfTI:S:Scanner'.
 
     Returns
     -------
     str
-        UTF-8 text. Names end in '(left)' or '(right)', and a comment says the sign of each x.
+        UTF-8 text. Targets' names end in '(left)' or '(right)', and a comment says the sign of each x.
 
     Raises
     ------
     GeometryError
-        Poses of another image, qform and sform that disagree or are missing, or a name that contradicts its place.
+        Poses of another image, qform and sform that disagree or are missing, a name that contradicts its place, a
+        place that is not three finite numbers, or ears and nasion that are not RAS.
     EmptyRegionError
         Nothing to write.
     OptionError
@@ -72,19 +91,12 @@ def write_brainsight(
     4 MNI-152. An image of a template head (3 to 5) is exported too, with a warning, so that the demonstration can be
     looked at in Brainsight.
     """
-    if not 7 <= version <= _NEWEST:
-        raise OptionError(f"Brainsight file version {version} is not known (7 to {_NEWEST})", where="version")
-    points = points or {}
-    require_something(len(poses) + len(points))
+    if not OLDEST <= version <= NEWEST:
+        raise OptionError(f"Brainsight file version {version} is not known ({OLDEST} to {NEWEST})", where="version")
+    points, electrodes, landmarks = points or {}, electrodes or {}, landmarks or {}
+    require_something(len(poses) + len(points) + len(electrodes) + len(landmarks))
     require_tied(poses, image)
     frame = image_frame(image)
-    if frame.name == "Other-Template" and version < _FIRST_WITH_FORM:
-        raise GeometryError(
-            "Brainsight before file version 14 has no name for NIfTI code 5 (another template)",
-            where=image.source or None,
-            fix=f"write version {_FIRST_WITH_FORM}",
-        )
-    name = f"{frame.form}:{frame.name}" if version >= _FIRST_WITH_FORM else frame.name
 
     said: list[str] = []
     rows: list[str] = []
@@ -93,28 +105,23 @@ def write_brainsight(
         entry = _entry_name(pose.label, matrix[:3, 3], image)
         said.append(_said(entry, matrix[0, 3], pose.note))
         axes = [f"{value:.8f}" for value in matrix[:3, :3].T.flat]
-        rows.append("\t".join([entry, *(f"{value:.6f}" for value in matrix[:3, 3]), *axes]))
+        rows.append("\t".join([entry, *_cells(entry, matrix[:3, 3]), *axes]))
     for label, xyz in points.items():
-        place = np.asarray(xyz, dtype=float)
-        entry = _entry_name(label, place, image)
-        said.append(_said(entry, float(place[0]), "a point without a coil"))
-        rows.append("\t".join([entry, *(f"{v:.6f}" for v in place), *[_NOTHING] * 9]))
-
-    lines = [
-        f"# Version: {version}",
-        f"# Coordinate system: NIfTI:{name}",
-        "# Created by: actionloop",
-        "# Units: millimetres, degrees, milliseconds, and microvolts",
-        "# Encoding: UTF-8",
-        "# Notes: Each column is delimited by a tab. Each value within a column is delimited by a semicolon.",
-        f"# {facts.notice()}",
-        f"# {_OURS} {plain(image.frame)}",
-        f"# actionloop image header sha256: {image.header_sha256}",
-    ]
-    if frame.template:
-        lines.append("# These places are on a template head, not on a person: never navigate a person with them.")
-    lines += [f"# {text}" for text in said]
-    return "\n".join([*lines, "\t".join(("# Target Name", *_PLACE, *_AXES)), *rows]) + "\n"
+        place = _cells(label, xyz)
+        entry = _entry_name(label, np.asarray(xyz, dtype=float), image)
+        said.append(_said(entry, float(xyz[0]), "a point without a coil"))
+        rows.append("\t".join([entry, *place, *[NOTHING] * 9]))
+    lines = [*_comments(frame, image, version), *(f"# {text}" for text in said)]
+    lines += ["\t".join(("# Target Name", *PLACE, *AXES)), *rows]
+    if electrodes:
+        lines.append("\t".join(("# Electrode Name", "Electrode Type", "Session Name", *PLACE, *AXES)))
+        lines += _rows(electrodes, lambda place: [NOTHING, NOTHING, *place, *[NOTHING] * 9])
+    if landmarks:
+        if landmark_space(landmarks, where="landmarks") == "LPS":
+            raise GeometryError("the landmarks are in LPS; expected RAS", where="landmarks", fix="negate their x and y")
+        lines.append("\t".join(("# Planned Landmark Name", *PLACE)))
+        lines += _rows(landmarks, lambda place: place)
+    return "\n".join(lines) + "\n"
 
 
 def read_brainsight(
@@ -148,35 +155,18 @@ def read_brainsight(
         Not a Brainsight text file, or a damaged row.
     GeometryError
         Axes that are no rotation; or nothing tells RAS from LPS. The name of the coordinate system does not: real
-        files marked 'NIfTI:Aligned' exist in either, so the landmarks decide.
+        files marked 'NIfTI:Aligned' exist in either, so the landmarks decide. `read_brainsight_file` is stricter: it
+        refuses where the name and the landmarks contradict each other.
     """
-    header, sections = _parse(text, source)
-    ours = re.search(rf"^# {_OURS} (.*)$", text, re.MULTILINE)
-    frame, sha256, notes = header["Coordinate system"], "", {}
-    if ours:
-        frame = ours.group(1)
-        found = re.search(r"^# actionloop image header sha256: ([0-9a-f]*)$", text, re.MULTILINE)
-        sha256 = found.group(1) if found else ""
-        notes = dict(re.findall(r"^# (.+?): (?:LEFT|RIGHT) hemisphere, .*? note: (.*)$", text, re.MULTILINE))
-    posed = [
-        (heading, row)
-        for heading in ("Target Name", "Sample Name")
-        for row in sections.get(heading, [])
-        if all(row.get(column, _NOTHING) != _NOTHING for column in _AXES)
+    found = _read(text, source=source, image=image, space=space)
+    ours = found.tied_frame is not None
+    frame = found.frame if found.tied_frame is None else found.tied_frame
+    return [
+        CoilPose(entry.matrix, frame, found.image_sha256, _label(entry.label, found), entry.note if ours else "")
+        for kind in ("target", "sample")
+        for entry in found.entries
+        if entry.kind == kind and entry.matrix is not None
     ]
-    if not posed:
-        return []
-    to_ras = _to_ras(header["Coordinate system"], sections, image=image, space=space, ours=bool(ours), source=source)
-    poses = []
-    for heading, row in posed:
-        name = row[heading]
-        theirs = np.eye(4)
-        theirs[:3, :3] = np.array(_numbers(row, _AXES, source)).reshape(3, 3).T
-        theirs[:3, 3] = _numbers(row, _PLACE, source)
-        matrix = rigid(to_ras @ theirs @ BRAINSIGHT_AXES, label=name, where=source)
-        label = without_side(name) if ours else name
-        poses.append(CoilPose(matrix, frame, sha256, label, notes.get(name, "")))
-    return poses
 
 
 def read_brainsight_points(
@@ -195,27 +185,76 @@ def read_brainsight_points(
     dict of str to (3,) float ndarray
         RAS mm.
     """
-    header, sections = _parse(text, source)
-    ours = f"# {_OURS}" in text
-    rows = [
-        row
-        for row in sections.get("Target Name", [])
-        if any(row.get(column, _NOTHING) == _NOTHING for column in _AXES) and row.get("Loc. X", _NOTHING) != _NOTHING
+    found = _read(text, source=source, image=image, space=space)
+    return {
+        _label(entry.label, found): entry.xyz_ras
+        for entry in found.entries
+        if entry.kind == "target" and entry.matrix is None
+    }
+
+
+def _read(text: str, *, source: str, image: Image | None, space: Literal["RAS", "LPS"] | None) -> BrainsightFile:
+    """Read a file whose landmarks, where it has them, outweigh the name of its coordinate system."""
+    lines = read_lines(text, source=source)
+    header = read_header(lines, source=source)
+    if OURS not in header and header["Coordinate system"] != "Brainsight":
+        seen = landmark_space(planned_landmarks(lines, source=source), where=source)
+        if seen and space and seen != space:
+            raise GeometryError(
+                f"the landmarks say that the file is {seen}, not {space}",
+                where=source or None,
+                fix="leave the space out, or check the landmarks",
+            )
+        space = seen or space
+    return read_brainsight_file(text, image=image, assume=space, source=source)
+
+
+def _label(name: str, found: BrainsightFile) -> str:
+    return name if found.tied_frame is None else without_side(name)
+
+
+def _comments(frame: ImageFrame, image: Image, version: int) -> list[str]:
+    if frame.name == "Other-Template" and version < _FIRST_WITH_FORM:
+        raise GeometryError(
+            "Brainsight before file version 14 has no name for NIfTI code 5 (another template)",
+            where=image.source or None,
+            fix=f"write version {_FIRST_WITH_FORM}",
+        )
+    name = f"{frame.form}:{frame.name}" if version >= _FIRST_WITH_FORM else frame.name
+    lines = [
+        f"# Version: {version}",
+        f"# Coordinate system: NIfTI:{name}",
+        "# Created by: actionloop",
+        "# Units: millimetres, degrees, milliseconds, and microvolts",
+        "# Encoding: UTF-8",
+        "# Notes: Each column is delimited by a tab. Each value within a column is delimited by a semicolon.",
+        f"# {facts.notice()}",
+        f"# {OURS}: {plain(image.frame)}",
+        f"# {OURS_SHA256}: {image.header_sha256}",
     ]
-    if not rows:
-        return {}
-    to_ras = _to_ras(header["Coordinate system"], sections, image=image, space=space, ours=ours, source=source)
-    points = {}
-    for row in rows:
-        name = row["Target Name"]
-        place = np.array([*_numbers(row, _PLACE, source), 1.0])
-        points[without_side(name) if ours else name] = (to_ras @ place)[:3]
-    return points
+    if frame.template:
+        lines.append("# These places are on a template head, not on a person: never navigate a person with them.")
+    return lines
+
+
+def _rows(points: Points, arrange: Callable[[list[str]], list[str]]) -> list[str]:
+    return ["\t".join([_plain_name(label), *arrange(_cells(label, xyz))]) for label, xyz in points.items()]
+
+
+def _cells(label: str, xyz: FloatArray) -> list[str]:
+    place = np.asarray(xyz, dtype=float)
+    if place.shape != (3,) or not np.isfinite(place).all():
+        raise GeometryError(f"the place of {label!r} is not three finite numbers")
+    return [f"{value:.6f}" for value in place]
+
+
+def _plain_name(label: str) -> str:
+    # Tabs part the columns, semicolons the values, and '#' opens a heading.
+    return plain(label, forbidden=("\t", ";", "#"))
 
 
 def _entry_name(label: str, place: FloatArray, image: Image) -> str:
-    # Tabs part the columns, semicolons the values, and '#' opens a heading.
-    entry = plain(label, forbidden=("\t", ";", "#"))
+    entry = _plain_name(label)
     return with_side(entry, side_of(label, place, image))
 
 
@@ -223,86 +262,3 @@ def _said(entry: str, x_mm: float, note: str) -> str:
     side = "left" if entry.endswith("(left)") else "right"
     text = plain(statement(entry, x_mm, side))
     return f"{text}; note: {plain(note)}" if note else text
-
-
-def _parse(text: str, source: str) -> tuple[dict[str, str], dict[str, list[Row]]]:
-    """Part a file into header values and sections; a section is named after its first column."""
-    header: dict[str, str] = {}
-    sections: dict[str, list[Row]] = {}
-    columns: list[str] = []
-    for number, line in enumerate(text.lstrip("\ufeff").splitlines(), start=1):
-        if line.startswith("#") and "\t" in line:
-            columns = line[1:].strip().split("\t")
-            sections[columns[0]] = []
-        elif line.startswith("#"):
-            key, _, value = line[1:].partition(":")
-            header.setdefault(key.strip(), value.strip())
-        elif line.strip():
-            values = line.split("\t")
-            if not columns:
-                break
-            if len(values) < len(columns):
-                raise InputError(
-                    f"line {number} has {len(values)} columns, expected {len(columns)}",
-                    where=source or None,
-                    fix="the file is truncated or was edited; export it again",
-                )
-            sections[columns[0]].append(dict(zip(columns, values, strict=False)))
-    if "Version" not in header or "Coordinate system" not in header:
-        raise InputError(
-            "this is not a Brainsight text file (no '# Version:' or no '# Coordinate system:')",
-            where=source or None,
-            fix="export targets and samples from Brainsight as text",
-        )
-    return header, sections
-
-
-def _numbers(row: Row, columns: Sequence[str], source: str) -> list[float]:
-    try:
-        return [float(row[column]) for column in columns]
-    except (KeyError, ValueError):
-        raise InputError(
-            f"the row {next(iter(row.values()))!r} lacks numbers under {columns[0]} to {columns[-1]}",
-            where=source or None,
-            fix="the file is damaged; export it again",
-        ) from None
-
-
-def _to_ras(
-    system: str,
-    sections: Mapping[str, list[Row]],
-    *,
-    image: Image | None,
-    space: str | None,
-    ours: bool,
-    source: str,
-) -> FloatArray:
-    """Find the (4, 4) matrix from a file's coordinates to RAS mm."""
-    if system == "Brainsight":
-        return from_corner(image, where=source)
-    if ours:
-        return np.eye(4)
-    # Session landmarks may be in the tracker's frame; planned ones are on the image.
-    marks = {
-        row["Planned Landmark Name"].lower(): np.array(_numbers(row, _PLACE, source))
-        for row in sections.get("Planned Landmark Name", [])
-        if row.get("Loc. X", _NOTHING) != _NOTHING
-    }
-    found = None
-    if {"lpa", "rpa", "nasion"} <= marks.keys():
-        found = from_landmarks(marks["lpa"], marks["rpa"], marks["nasion"], where=source)
-    if found and space and found != space:
-        raise GeometryError(
-            f"the landmarks say that the file is {found}, not {space}",
-            where=source or None,
-            fix="leave the space out, or check the landmarks",
-        )
-    known = found or space
-    if known is None:
-        raise GeometryError(
-            f"the file ({system}) has no landmarks, so nothing tells whether it is RAS or LPS: left and right could be "
-            "exchanged",
-            where=source or None,
-            fix="export it with its planned landmarks (LPA, RPA, Nasion), or say the space yourself",
-        )
-    return np.eye(4) if known == "RAS" else LPS_TO_RAS

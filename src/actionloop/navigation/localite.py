@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
 from actionloop import facts
-from actionloop.errors import InputError
-from actionloop.navigation.conventions import (
-    LOCALITE_AXES,
-    LPS_TO_RAS,
-    image_frame,
-    require_something,
-    require_tied,
-    rigid,
-)
-from actionloop.navigation.laterality import plain, side_of, statement, with_side, without_side
+from actionloop.errors import GeometryError, InputError, OptionError
+from actionloop.navigation.conventions import LOCALITE_AXES, LPS_TO_RAS, rigid
+from actionloop.navigation.found import Entry, NavigationFile
+from actionloop.navigation.laterality import plain, without_side
+from actionloop.navigation.parsing import MAX_POSES, parse_xml, require_bottom_row
+from actionloop.navigation.telling import name_poses, tell_frame, tell_kept
 from actionloop.types import CoilPose, FloatArray, Image
 
 _OURS = "actionloop: "
 _NOTE = "; note: "
+_MARKERS = {"InstrumentMarkerList": "InstrumentMarker", "TriggerMarkerList": "TriggerMarker"}
 
 
-def write_localite(poses: Sequence[CoilPose], *, image: Image) -> str:
-    """Write coil poses as a Localite list of instrument markers, in RAS.
+def write_localite(
+    poses: Sequence[CoilPose],
+    *,
+    image: Image,
+    space: Literal["RAS", "LPS"] = "RAS",
+    kept: NavigationFile | None = None,
+) -> str:
+    """Write coil poses as a Localite list of instrument markers.
 
     Parameters
     ----------
@@ -35,32 +39,39 @@ def write_localite(poses: Sequence[CoilPose], *, image: Image) -> str:
         RAS mm of `image`.
     image : Image
         The image that the Localite session is made from.
+    space : {'RAS', 'LPS'}
+        RAS for a session made from NIfTI, LPS for one made from DICOM.
+    kept : NavigationFile, optional
+        Instrument markers read by `read_localite_file`, written first and unchanged.
 
     Returns
     -------
     str
         XML. Each marker's description ends in '(left)' or '(right)', and its additionalInformation says the sign of
-        its x, the frame, the image's header hash and the research-use notice.
+        its x (RAS in either space), the frame, the image's header hash and the research-use notice.
 
     Raises
     ------
     GeometryError
-        Poses of another image, qform and sform that disagree or are missing, or a name that contradicts its place.
+        Poses of another image, qform and sform that disagree or are missing, a name that contradicts its place, or
+        kept markers of another space, image or kind.
     EmptyRegionError
         Nothing to write.
+    OptionError
+        A space that is neither RAS nor LPS.
     """
-    require_something(len(poses))
-    require_tied(poses, image)
-    frame = image_frame(image)
-    told = [facts.notice(), f"frame: {plain(image.frame)}", f"image header sha256: {image.header_sha256}"]
-    if frame.template:
-        told.append("These places are on a template head, not on a person: never navigate a person with them.")
-    markers = []
-    for index, pose in enumerate(poses):
-        matrix = pose.matrix @ LOCALITE_AXES
-        side = side_of(pose.label, matrix[:3, 3], image)
-        name = with_side(plain(pose.label), side)
-        said = statement(name, float(matrix[0, 3]), side)
+    if space not in ("RAS", "LPS"):
+        raise OptionError(f"the space {space!r} is neither RAS nor LPS", where="space")
+    told = tell_frame(image) + tell_kept(kept)
+    if space == "LPS":
+        told.append("The matrices are LPS (x to the left, y to the back); every x said in words is RAS.")
+    named = name_poses(poses, image=image, kept=kept, system="Localite", space=space)
+    markers = _kept_markers(kept, image)
+    first = 1 + max(
+        (int(n) for n in re.findall(r'<InstrumentMarker [^>]*?index="(\d{1,6})"', "".join(markers))), default=-1
+    )
+    for index, (pose, (name, said)) in enumerate(zip(poses, named, strict=True), start=first):
+        matrix = (np.eye(4) if space == "RAS" else LPS_TO_RAS) @ pose.matrix @ LOCALITE_AXES
         told.append(said)
         about = f"{_OURS}{said}; frame {plain(image.frame)}; image {image.header_sha256}; {facts.notice()}"
         if pose.note:
@@ -69,13 +80,35 @@ def write_localite(poses: Sequence[CoilPose], *, image: Image) -> str:
     # Two hyphens may not stand side by side in an XML comment.
     comment = "\n".join(re.sub(r"-(?=-)", "- ", line) for line in told)
     return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<InstrumentMarkerList coordinateSpace="RAS">\n'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<InstrumentMarkerList coordinateSpace="{space}">\n'
         f"    <!--\n{comment}\n    -->\n{''.join(markers)}</InstrumentMarkerList>\n"
     )
 
 
 def read_localite(text: str, *, source: str = "") -> list[CoilPose]:
     """Read the coil poses of a Localite list of instrument markers or trigger markers.
+
+    Parameters and errors as in `read_localite_file`, which also tells what was left out.
+
+    Returns
+    -------
+    list of CoilPose
+        RAS mm. Markers whose matrix is the identity were not tracked and are left out. `frame` and `image_sha256`
+        are those of the export for our own files, else 'Localite' and ''.
+    """
+    poses = []
+    for entry in read_localite_file(text, source=source).poses:
+        frame, sha256 = _tie(entry) or ("Localite", "")
+        about = entry.raw.get("additionalInformation", "")
+        ours = about.startswith(_OURS)
+        label, note = (without_side(entry.label), entry.note) if ours else (entry.label, "")
+        if entry.matrix is not None:
+            poses.append(CoilPose(entry.matrix, frame, sha256, label, note))
+    return poses
+
+
+def read_localite_file(text: str, *, source: str = "") -> NavigationFile:
+    """Read a Localite list of instrument markers (targets) or trigger markers (samples), in RAS or LPS.
 
     Parameters
     ----------
@@ -85,9 +118,10 @@ def read_localite(text: str, *, source: str = "") -> list[CoilPose]:
 
     Returns
     -------
-    list of CoilPose
-        RAS mm. Markers whose matrix is the identity were not tracked and are left out. `frame` and `image_sha256`
-        are those of the export for our own files, else 'Localite' and ''.
+    NavigationFile
+        RAS mm. Markers whose matrix is the identity were not tracked: they are left out, and `skipped` says how many;
+        it also says so where a file has no poses at all. `raw` holds a marker's attributes, its responses to the
+        pulse, and its whole element under 'xml'.
 
     Raises
     ------
@@ -97,34 +131,72 @@ def read_localite(text: str, *, source: str = "") -> list[CoilPose]:
         Axes that are no right-handed rotation.
     """
     root = _root(text, source)
-    space = root.get("coordinateSpace")
-    if space not in ("RAS", "LPS"):
-        raise InputError(
-            f"the marker list names the coordinate space {space!r}, expected RAS or LPS",
-            where=source or None,
-            fix="without it left and right cannot be told; export from a Localite version that writes it",
-        )
-    to_ras = np.eye(4) if space == "RAS" else LPS_TO_RAS
-    poses: list[CoilPose] = []
-    for element in root:
-        marker = element.find("Marker") if element.tag == "InstrumentMarker" else element
+    space: Literal["RAS", "LPS"] = "RAS" if root.get("coordinateSpace") == "RAS" else "LPS"
+    kind: Literal["target", "sample"] = "target" if root.tag == "InstrumentMarkerList" else "sample"
+    elements = root.findall(_MARKERS[root.tag])
+    if len(elements) > MAX_POSES:
+        raise InputError(f"the list has {len(elements)} markers, expected at most {MAX_POSES}", where=source or None)
+    entries: list[Entry] = []
+    skipped: list[str] = []
+    untracked: list[str] = []
+    for position, element in enumerate(elements):
+        marker = element.find("Marker") if kind == "target" else element
         values = None if marker is None else marker.find("Matrix4D")
         if marker is None or values is None:
+            skipped.append(f"{element.tag} {_number(element, position)} has no matrix and is left out")
             continue
-        label = plain(marker.get("description", "")) or f"{element.tag} {_number(element, len(poses))}"
+        label = plain(marker.get("description", "")) or f"{element.tag} {_number(element, position)}"
         theirs = _matrix(values, label, source)
         if np.allclose(theirs, np.eye(4), atol=1e-9):
+            untracked.append(label)
             continue
-        frame, sha256, note = "Localite", "", ""
-        about = marker.get("additionalInformation", "")
-        if about.startswith(_OURS):
-            label = without_side(label)
-            note = about.partition(_NOTE)[2]
-            tied = re.search(r"; frame (.*?); image ([0-9a-f]+);", about)
-            frame, sha256 = tied.groups() if tied else (frame, sha256)
+        to_ras = np.eye(4) if space == "RAS" else LPS_TO_RAS
         matrix = rigid(to_ras @ theirs @ LOCALITE_AXES, label=label, where=source)
-        poses.append(CoilPose(matrix, frame, sha256, label, note))
-    return poses
+        about = marker.get("additionalInformation", "")
+        note = about.partition(_NOTE)[2] if about.startswith(_OURS) else plain(about)
+        entries.append(Entry(kind, label, matrix, matrix[:3, 3].copy(), note, _raw(element, marker)))
+    if untracked:
+        skipped.append(
+            f"{len(untracked)} of {len(elements)} markers hold the identity matrix (the coil was not tracked) and are "
+            f"left out: {', '.join(untracked[:3])}{', ...' if len(untracked) > 3 else ''}"
+        )
+    if not entries:
+        skipped.append("the file has no poses" if elements else "the file has no poses: its list of markers is empty")
+    frame = (_tie(entries[0]) if entries else None) or (f"coordinateSpace {space} of the session's image",)
+    return NavigationFile("Localite", "", frame[0], space, tuple(entries), tuple(skipped), source=source)
+
+
+def _tie(entry: Entry) -> tuple[str, str] | None:
+    """Frame and image hash of an entry that we wrote."""
+    about = entry.raw.get("additionalInformation", "")
+    tied = re.search(r"; frame (.*?); image ([0-9a-f]+);", about) if about.startswith(_OURS) else None
+    return (tied.group(1), tied.group(2)) if tied else None
+
+
+def _raw(element: ElementTree.Element, marker: ElementTree.Element) -> dict[str, object]:
+    return {
+        **element.attrib,
+        **marker.attrib,
+        "responses": {
+            value.get("key", ""): value.get("response", "") for value in marker.findall("ResponseValues/Value")
+        },
+        "xml": ElementTree.tostring(element, encoding="unicode").strip(),
+    }
+
+
+def _kept_markers(kept: NavigationFile | None, image: Image) -> list[str]:
+    markers = []
+    for entry in kept.entries if kept else ():
+        tied = _tie(entry)
+        if entry.kind != "target" or (tied and tied[1] != image.header_sha256):
+            raise GeometryError(
+                f"{entry.label!r} cannot stand unchanged among the targets of this image: "
+                + ("it belongs to another image" if tied else "it is a trigger marker, where a pulse was given"),
+                where=(kept.source if kept else "") or None,
+                fix="leave it out, or export it as a pose of the image",
+            )
+        markers.append(f"    {entry.raw['xml']}\n")
+    return markers
 
 
 def _marker(index: int, name: str, about: str, matrix: FloatArray) -> str:
@@ -141,20 +213,21 @@ def _marker(index: int, name: str, about: str, matrix: FloatArray) -> str:
 
 
 def _root(text: str, source: str) -> ElementTree.Element:
-    # A marker list needs no document type, and entities are how hostile XML reads files or fills the memory.
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise InputError("the XML declares a document type, which no Localite list does", where=source or None)
-    try:
-        root = ElementTree.fromstring(text.lstrip("\ufeff").encode())  # noqa: S314 - entities were refused above
-    except ElementTree.ParseError as error:
+    root = parse_xml(text, source=source)
+    if root.tag not in _MARKERS:
+        named = ", ".join(plain(one.text or "") for one in root.findall(".//fileReferencePath")[:4])
         raise InputError(
-            f"the XML is damaged ({error})", where=source or None, fix="export the markers again"
-        ) from None
-    if root.tag not in ("InstrumentMarkerList", "TriggerMarkerList"):
-        raise InputError(
-            f"expected a Localite InstrumentMarkerList or TriggerMarkerList, found {root.tag!r}",
+            f"expected a Localite InstrumentMarkerList or TriggerMarkerList, found {plain(root.tag)!r}, which holds no "
+            "poses",
             where=source or None,
-            fix="give the file of markers, not the one that refers to it",
+            fix=f"give the file that it refers to: {named}" if named else "give the file of markers",
+        )
+    space = root.get("coordinateSpace")
+    if space not in ("RAS", "LPS"):
+        raise InputError(
+            f"the marker list names the coordinate space {space!r}, expected RAS or LPS",
+            where=source or None,
+            fix="without it left and right cannot be told; export from a Localite version that writes it",
         )
     return root
 
@@ -165,8 +238,10 @@ def _number(element: ElementTree.Element, position: int) -> str:
 
 def _matrix(values: ElementTree.Element, label: str, source: str) -> FloatArray:
     try:
-        return np.array([[float(values.attrib[f"data{i}{j}"]) for j in range(4)] for i in range(4)])
+        matrix = np.array([[float(values.attrib[f"data{i}{j}"]) for j in range(4)] for i in range(4)])
     except (KeyError, ValueError):
         raise InputError(
             f"the matrix of {label!r} is incomplete", where=source or None, fix="export the markers again"
         ) from None
+    require_bottom_row(matrix, label=label, where=source)
+    return matrix

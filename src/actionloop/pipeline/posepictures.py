@@ -182,7 +182,8 @@ def _chance(one: Posed) -> Picture:
         raise ValueError("a search without a chance has no picture of it")
     low, middle, high = np.nanpercentile(chance.shares, (5, 50, 95))
     # Draws are judged by the strongest field alone, which is the last threshold of the curve.
-    planned = float(search.curves["best"][-1])
+    curve = search.curves.get("best")
+    planned = search.best.on_target if curve is None else float(curve[-1])
     png = figures.share_histogram(chance.shares, undisturbed=planned, network=search.network, alone=alone_words(chance))
     return Picture(
         f"chance{one.index}",
