@@ -42,6 +42,7 @@ from actionloop.poses.target import gather_focus
 from actionloop.types import NetworkMap, Target
 
 PEOPLE = ("msc06", "template")
+LEAST = 0.1
 COMMAND = "python -m benchmarks.poses docs/validation"
 
 
@@ -178,6 +179,13 @@ def write_page(rows: list[dict[str, Any]], out: Path, asked: argparse.Namespace)
         + ". It was chosen for that share on the same map, so this says what choosing gains, not what patients gain.",
         "",
     ]
+    missed = [f"{row['person']} {row['target']}" for row in rows if row["pose"] == "best" and row["on_target"] < LEAST]
+    if missed:
+        lines += [
+            f"No pose brings more than {LEAST:.0%} of the stimulated cortex into the network for {', '.join(missed)}: the",
+            "crowns around a node in a sulcus get the stronger field, and the chance of hitting says so.",
+            "",
+        ]
     files.write_text(out / "poses.md", "\n".join(lines))
 
 
