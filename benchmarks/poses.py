@@ -182,7 +182,8 @@ def write_page(rows: list[dict[str, Any]], out: Path, asked: argparse.Namespace)
     missed = [f"{row['person']} {row['target']}" for row in rows if row["pose"] == "best" and row["on_target"] < LEAST]
     if missed:
         lines += [
-            f"No pose brings more than {LEAST:.0%} of the stimulated cortex into the network for {', '.join(missed)}: the",
+            f"No pose brings more than {LEAST:.0%} of the stimulated cortex into the network for",
+            f"{', '.join(missed)}: the",
             "crowns around a node in a sulcus get the stronger field, and the chance of hitting says so.",
             "",
         ]
