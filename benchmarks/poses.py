@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import textwrap
 import time
@@ -39,37 +38,22 @@ from actionloop.pipeline.steps import Steps
 from actionloop.poses import PoseAim, PoseHead
 from actionloop.poses.first import cells_of_elements
 from actionloop.poses.target import gather_focus
+from actionloop.reliability.variants import prior_as_map
 from actionloop.types import NetworkMap, Target
+from benchmarks.validate import shared_data
 
 PEOPLE = ("msc06", "template")
 LEAST = 0.1
 COMMAND = "python -m benchmarks.poses docs/validation"
 
 
-def data() -> Path:
-    """Folder of the test data."""
-    return Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[2] / "shared" / "data"))
-
-
 def person_of(name: str) -> tuple[PersonFiles, Head, NetworkMap]:
     """Return files, head and map of one of `PEOPLE`."""
     rows = np.zeros(len(files.template_grayordinates()), dtype=bool)
     if name == "template":
-        prior = cached_default_prior()
-        best = prior.probability.argmax(axis=0)
-        label = np.where(prior.probability.max(axis=0) > 0, np.asarray(prior.keys)[best], 0)
-        group = NetworkMap(
-            prior.names,
-            prior.keys,
-            prior.colours,
-            prior.probability,
-            label,
-            prior.probability.max(axis=0),
-            prior.grayordinates,
-            "default prior",
-        )
+        group = prior_as_map(cached_default_prior())
         return files.bare_geometry("template", surfaces=None, t1w=None), template_head(), group
-    folder = data() / "individual_msc06"
+    folder = shared_data() / "individual_msc06"
     person = files.bare_geometry("MSC06", surfaces=folder, t1w=None)
     (path,) = folder.glob("sub-MSC06*.dlabel.nii")
     return person, read_head(person), given_map(path, rows)

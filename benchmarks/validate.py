@@ -31,7 +31,7 @@ from actionloop.pipeline.progress import Silent
 from actionloop.pipeline.settings import PoseSettings, Settings
 from actionloop.pipeline.steps import Steps
 from actionloop.reliability.variants import prior_as_map
-from actionloop.types import Target
+from actionloop.types import SIDES, Target
 
 KINDS = ("drawn", "MSC06")
 MSC06 = (
@@ -90,7 +90,7 @@ def best_target(targets: tuple[Target, ...] | list[Target], nodes: list[dict[str
     best = next((target for target in targets if target.piece.network == "SCAN"), None)
     if best is None:
         return {"target": "none", "geodesic_mm": np.nan, "straight_mm": np.nan, "nearest_mm": np.nan}
-    side = {"L": "left", "R": "right"}[best.piece.hemisphere]
+    side = SIDES[best.piece.hemisphere]
     surface = head.anatomy.surface(best.piece.hemisphere)
     along = Geodesic(surface).from_vertices(best.vertex, exact=True)
     candidates = [node for node in nodes if node["network"] == "SCAN" and node["side"] == side]

@@ -33,7 +33,18 @@ from actionloop.figures import (
 from actionloop.figures.page import spread
 from actionloop.figures.raster import rasterise
 from actionloop.figures.views import finish, outline, paint
-from actionloop.types import Anatomy, CoilPose, Grayordinates, Image, NetworkMap, Piece, SiteReading, Surface, Target
+from actionloop.types import (
+    Anatomy,
+    CoilPose,
+    Grayordinates,
+    Image,
+    ImageTie,
+    NetworkMap,
+    Piece,
+    SiteReading,
+    Surface,
+    Target,
+)
 
 N = 32_492
 
@@ -93,7 +104,7 @@ def target(anatomy) -> Target:
     matrix = np.eye(4)
     matrix[:3, :3] = np.stack([np.cross([0, 1.0, 0], inward), [0, 1.0, 0], inward], axis=1)
     matrix[:3, 3] = at - 15 * inward
-    pose = CoilPose(matrix, "test", "0", "target 1", "geometric, no field yet")
+    pose = CoilPose(matrix, ImageTie("test", "0"), "target 1", "geometric, no field yet")
     return Target(1, piece, vertex, at, at, 0.8, {}, ("large",), {}, 0.4, at - 15 * inward, 15.0, pose, {})
 
 

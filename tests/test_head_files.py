@@ -17,7 +17,7 @@ from actionloop.errors import ActionloopError, GeometryError, InputError, Option
 from actionloop.field.labels import choose_labels, head_from_labels, head_from_mesh, known_labels
 from actionloop.field.model import TISSUES
 from actionloop.files.gmsh import read_mesh
-from actionloop.files.tissuelabels import read_label_map
+from actionloop.files.tissuelabels import read_tissue_labels as read_label_map
 from actionloop.types import Image, Mesh
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[1] / "../shared/data"))

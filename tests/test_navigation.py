@@ -21,7 +21,7 @@ from actionloop.navigation import (
     write_brainsight,
     write_localite,
 )
-from actionloop.types import CoilPose, Image
+from actionloop.types import CoilPose, Image, ImageTie
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[1] / "../shared/data")) / "navigation"
 SHA = "ab" * 32
@@ -38,7 +38,7 @@ def pose(rotation, xyz, label="SCAN middle L", note="geometric, no field yet", s
     matrix = np.eye(4)
     matrix[:3, :3] = rotation.as_matrix()
     matrix[:3, 3] = xyz
-    return CoilPose(matrix, "sub-01 T1w", sha, label, note)
+    return CoilPose(matrix, ImageTie("sub-01 T1w", sha), label, note)
 
 
 def straight_down(x):
@@ -66,7 +66,7 @@ def test_round_trip(one, codes, version):
         assert len(back) == 1
         np.testing.assert_allclose(back[0].matrix, one.matrix, atol=1e-6)
         assert np.linalg.det(back[0].matrix[:3, :3]) == pytest.approx(1, abs=1e-9)
-        assert (back[0].frame, back[0].image_sha256, back[0].note) == (one.frame, SHA, one.note)
+        assert (back[0].tie.frame, back[0].tie.header_sha256, back[0].note) == (one.tie.frame, SHA, one.note)
     assert read_localite(write_localite([one], image=image))[0].label == " ".join(one.label.split())
     written = one.label.translate(str.maketrans("\t;#", "   "))
     assert read_brainsight(write_brainsight([one], image=image))[0].label == " ".join(written.split())
@@ -158,7 +158,7 @@ def test_refuses_forms_that_disagree_or_are_missing():
 
 def test_refuses_another_image_and_double_names():
     for write in (write_brainsight, write_localite):
-        with pytest.raises(GeometryError, match="belongs to frame"):
+        with pytest.raises(GeometryError, match="made on another image"):
             write([straight_down(-40)], image=make_image(sha="cd" * 32))
         with pytest.raises(GeometryError, match="no header hash"):
             write([straight_down(-40)], image=make_image(sha=""))

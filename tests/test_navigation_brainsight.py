@@ -20,7 +20,7 @@ from actionloop.navigation.brainsight import (
     write_brainsight_file,
 )
 from actionloop.navigation.found import NavigationFile
-from actionloop.types import CoilPose, Image
+from actionloop.types import CoilPose, Image, ImageTie
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[1] / "../shared/data")) / "navigation/brainsight"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no navigation files in {DATA} (set ACTIONLOOP_DATA)")
@@ -139,7 +139,7 @@ def test_reads_the_corner_system_of_any_image(matrices, image_and_turn):
 def test_round_trip_with_electrodes_and_landmarks(matrices, version):
     image = make_image((1, 2))
     poses = [
-        CoilPose(m, "sub-01 T1w", SHA, f"n{i} {'L' if m[0, 3] < 0 else 'R'}", "±4 mm; of field")
+        CoilPose(m, ImageTie("sub-01 T1w", SHA), f"n{i} {'L' if m[0, 3] < 0 else 'R'}", "±4 mm; of field")
         for i, m in enumerate(matrices)
     ]
     marks = {name: np.array(xyz) for name, xyz in HEAD.items()}
@@ -375,7 +375,7 @@ def test_own_files_edited_by_others_are_refused():
     matrix = np.diag([-1.0, 1, -1, 1])
     matrix[:3, 3] = [-40, 0, 90]
     image = make_image()
-    text = write_brainsight([CoilPose(matrix, "sub-01 T1w", SHA, "SCAN L")], image=image)
+    text = write_brainsight([CoilPose(matrix, ImageTie("sub-01 T1w", SHA), "SCAN L")], image=image)
     assert read_brainsight_file(text, image=image).poses[0].matrix[0, 3] == -40
     with pytest.raises(GeometryError, match="comment of the export"):
         read_brainsight_file(text.replace("\t-40.000000", "\t40.000000"))
@@ -383,7 +383,7 @@ def test_own_files_edited_by_others_are_refused():
         read_brainsight_file(text.replace("NIfTI:Scanner", "World"))
     with pytest.raises(GeometryError, match="wrote this file in RAS"):
         read_brainsight_file(text, assume="LPS")
-    with pytest.raises(GeometryError, match="belongs to an image"):
+    with pytest.raises(GeometryError, match="made on another image"):
         read_brainsight_file(text, image=make_image(sha="cd" * 32))
     lps = {name: np.array(xyz) * [-1, -1, 1] for name, xyz in HEAD.items()}
     with pytest.raises(GeometryError, match="LPS; expected RAS"):

@@ -16,7 +16,7 @@ from actionloop.navigation.invesalius import read_invesalius, write_invesalius
 from actionloop.navigation.navinibs import read_navinibs, write_navinibs
 from actionloop.navigation.nibsbids import read_nibsbids, write_nibsbids
 from actionloop.navigation.slicer import read_slicer, write_slicer
-from actionloop.types import CoilPose, Image
+from actionloop.types import CoilPose, Image, ImageTie
 
 SHA = "ab" * 32
 FRAME = "sub-01 T1w"
@@ -32,7 +32,7 @@ def pose(rotation, xyz, label="SCAN middle L", note="geometric, no field yet", s
     matrix = np.eye(4)
     matrix[:3, :3] = rotation.as_matrix()
     matrix[:3, 3] = xyz
-    return CoilPose(matrix, FRAME, sha, label, note)
+    return CoilPose(matrix, ImageTie(FRAME, sha), label, note)
 
 
 def straight_down(x):
@@ -137,7 +137,7 @@ def test_every_export_says_what_it_is(write):
 @pytest.mark.parametrize("write", WRITERS)
 def test_refuses_what_is_not_tied_or_contradicts_itself(write):
     one = straight_down(-40.0)
-    with pytest.raises(GeometryError, match="belongs to frame"):
+    with pytest.raises(GeometryError, match="made on another image"):
         write([one], image=make_image(sha="cd" * 32))
     with pytest.raises(GeometryError, match="two poses"):
         write([one, straight_down(-41.0)], image=make_image())
@@ -356,7 +356,7 @@ def test_invesalius_euler_angles_are_about_fixed_axes():
     )
     one = world @ np.array([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]])
     one[:3, 3] = (-40, 0, 90)
-    cells = mkss_cells(write_invesalius([CoilPose(one, FRAME, SHA, "M1 L")], image=make_image()))
+    cells = mkss_cells(write_invesalius([CoilPose(one, ImageTie(FRAME, SHA), "M1 L")], image=make_image()))
     assert [float(cells[f"{name}_world"]) for name in ("alpha", "beta", "gamma")] == pytest.approx([40, 30, 20])
 
 

@@ -25,7 +25,7 @@ from actionloop.navigation.simnibs import pack_simnibs, read_simnibs, read_simni
 from actionloop.navigation.simnibsscript import write_simnibs_script
 from actionloop.navigation.softaxic import read_softaxic
 from actionloop.navigation.visor import read_visor, write_visor
-from actionloop.types import CoilPose, Image
+from actionloop.types import CoilPose, Image, ImageTie
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[1] / "../shared/data")) / "navigation"
 SHA = "ab" * 32
@@ -48,7 +48,7 @@ def centred(rotation, spacing, flip):
 
 
 def pose(matrix, label="M1 L", note="geometric, no field yet; ± 3 mm"):
-    return CoilPose(matrix, "sub-01 T1w", SHA, label, note)
+    return CoilPose(matrix, ImageTie("sub-01 T1w", SHA), label, note)
 
 
 def placed(rotation, xyz):
@@ -333,7 +333,7 @@ def test_simnibs_keeps_what_was_only_read():
     assert written["names"] == ["theirs", "M1 L (left)"]
     with pytest.raises(GeometryError, match="two poses"):
         write_simnibs([LEFT], image=make_image(), kept=read_simnibs(write_simnibs([LEFT], image=make_image())))
-    other = CoilPose(RIGHT.matrix, "sub-01 T1w", "cd" * 32, "M1 R")
+    other = CoilPose(RIGHT.matrix, ImageTie("sub-01 T1w", "cd" * 32), "M1 R")
     with pytest.raises(GeometryError, match="another image"):
         ours = read_simnibs(write_simnibs([LEFT], image=make_image()))
         write_simnibs([other], image=make_image(sha="cd" * 32), kept=ours)
@@ -495,7 +495,7 @@ def test_localite_lps_is_the_same_place_and_kept_markers_stay():
     with pytest.raises(GeometryError, match="in LPS cannot be written back"):
         write_localite([LEFT], image=image, kept=kept)
     ours = read_localite_file(write_localite([LEFT], image=image))
-    other = CoilPose(RIGHT.matrix, "sub-01 T1w", "cd" * 32, "M1 R")
+    other = CoilPose(RIGHT.matrix, ImageTie("sub-01 T1w", "cd" * 32), "M1 R")
     with pytest.raises(GeometryError, match="another image"):
         write_localite([other], image=make_image(sha="cd" * 32), kept=ours)
     path = next(DATA.glob("localite/*/*/TriggerMarkers_Coil1_20210409170817799.xml"))

@@ -22,7 +22,7 @@ from actionloop.navigation import read_brainsight
 from actionloop.pipeline.head import template_head
 from actionloop.pipeline.headmodels import missing_scalp
 from actionloop.pipeline.priors import cached_default_prior
-from actionloop.types import NetworkMap
+from actionloop.reliability.variants import prior_as_map
 
 # Coarse, so that the whole line takes seconds.
 QUICK = ("--resolution", "3", "--pose-draws", "40")
@@ -57,13 +57,7 @@ def person(tmp_path_factory) -> SimpleNamespace:
     image.set_sform(affine @ template.affine, code=1)
     image.set_qform(affine @ template.affine, code=1)
     nib.save(image, place / "T1w.nii.gz")
-    prior = cached_default_prior()
-    most = prior.probability.max(axis=0)
-    label = np.where(most > 0, np.asarray(prior.keys)[prior.probability.argmax(axis=0)], 0)
-    group = NetworkMap(
-        prior.names, prior.keys, prior.colours, prior.probability, label, most, prior.grayordinates, "prior"
-    )
-    files.write_dlabel(place / "map.dlabel.nii", group)
+    files.write_dlabel(place / "map.dlabel.nii", prior_as_map(cached_default_prior()))
     return SimpleNamespace(folder=place, t1=place / "T1w.nii.gz", map=place / "map.dlabel.nii", turn=turn)
 
 
@@ -153,6 +147,9 @@ def test_a_named_target_and_a_place(person, tmp_path):
     words = ("--coordinate", *(f"{x:.2f}" for x in place), "--engine", "geometric")
     code, _, said = run("pose", out, person, *words)
     assert code == 0, said
+    assert json.loads(one(out, "*_provenance.json").read_text())["navigation"] == "written"
+    exported = one(out, "*_desc-brainsight_targets.txt").read_text()
+    assert "coordinate in" in exported and "FORCED" not in exported
     code, _, said = run("pose", tmp_path / "none", person, "--target", "SCAN nowhere L", *QUICK)
     assert code != 0 and "there is no target 'SCAN nowhere L'" in said and "SCAN middle L" in said
     assert not (tmp_path / "none").exists()

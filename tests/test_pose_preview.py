@@ -33,7 +33,7 @@ from actionloop.poses.nearby import NearbyPoses
 from actionloop.poses.preview import Sphere, SphereHead, fit_sphere, preview_pose, thin_focus
 from actionloop.poses.search import search_pose
 from actionloop.poses.target import gather_focus
-from actionloop.types import NetworkMap
+from actionloop.types import ImageTie, NetworkMap
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_words_say_that_it_is_a_preview_and_targets_keep_their_pose(plain):
     assert not any("Preview" in one for one in (*field_words(full, Current()), *chance_words(full)))
 
     target = SimpleNamespace(name=found.name, piece=SimpleNamespace(hemisphere="L"), entry_ras=AIM, pose="as it was")
-    image = SimpleNamespace(frame=FRAME, header_sha256="")
+    image = SimpleNamespace(tie=ImageTie(FRAME))
     posing = Posing(searches=(kept,), head="sphere of radius 86 mm fitted to the scalp (preview)", preview=True)
     assert with_poses([target], posing, SimpleNamespace(image=image)) == (target,)
     said = _pose_sentences(SimpleNamespace(posing=posing, targets=(), job=None))

@@ -46,7 +46,7 @@ from actionloop.figures.layout import colour_ramp
 from actionloop.figures.page import sheet
 from actionloop.pipeline import posepage
 from actionloop.pipeline.posepage import pose_section, pose_shift, pose_table
-from actionloop.pipeline.posewords import chance_words, compared_words, current_of, limit_words
+from actionloop.pipeline.posewords import chance_words, compared_words, current_of, limit_words, out_of_reach
 from actionloop.pipeline.priors import choose_prior
 from actionloop.poses.found import Chance, PoseSearch, ScoredPose
 from actionloop.report import CoilContent, ReportContent, render_report
@@ -701,3 +701,14 @@ def test_the_view_shows_the_coils_without_a_network(tmp_path, coil):
     assert 'data-shown="head"' in shown.stdout, shown.stderr[-2000:]
     console = [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
     assert not [line for line in console if "Refused" in line or "violates" in line or "Uncaught" in line], console
+
+
+def test_a_target_that_no_pose_reaches_is_said_to_be_out_of_reach():
+    search = a_search(1)
+    assert out_of_reach(search) == out_of_reach(a_search(2)) == ""
+    weak = replace(search, best=replace(search.best, on_target=0.02))
+    unlikely = replace(search, chance=replace(search.chance, on_target=0.0))
+    for one, words in ((weak, "at best 2 %"), (unlikely, "chance of hitting 0 %")):
+        said = out_of_reach(one)
+        assert said.startswith("Out of reach") and words in said and one.name in said
+        assert said in section([one]).warnings

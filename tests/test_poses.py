@@ -13,7 +13,6 @@ from actionloop.brain import Scalp
 from actionloop.errors import EmptyRegionError, GeometryError, OptionError
 from actionloop.field import FieldSolver, HeadModel, casing_of, figure_of_eight, primary_field, round_coil, sphere_field
 from actionloop.poses.clearance import lift_needed, make_casing
-from actionloop.poses.direction import first_phase, tell_first_phase
 from actionloop.poses.first import cells_of_elements, mean_fields
 from actionloop.poses.grid import hexagon, lay_candidates, scalp_places
 from actionloop.poses.head import PoseHead
@@ -25,6 +24,7 @@ from actionloop.poses.settings import SearchSettings
 from actionloop.poses.share import NetworkShares, hot_shares, scale_probability
 from actionloop.poses.target import PoseAim, gather_focus
 from actionloop.targets.pose import geometric_pose
+from actionloop.types import ImageTie
 
 AIM = CORTEX_MM * np.array([-0.6, 0.2, 0.7746])
 COARSE = SearchSettings.default(
@@ -81,7 +81,7 @@ def test_candidates_are_many_even_rigid_and_the_right_way_round():
         nearest = np.sort(np.linalg.norm(places[:, None] - places[None], axis=2), axis=1)[:, 1]
         assert nearest.min() > 1.99 and nearest.max() < 2.6
         # one orientation is the geometric pose's, handle backwards and outwards; none is nearer to its half-turn
-        image = SimpleNamespace(frame=FRAME, header_sha256="")
+        image = SimpleNamespace(tie=ImageTie(FRAME))
         normal = -turned[0, :, 2]
         usual = geometric_pose(places[0], normal, hemisphere=hemisphere, image=image, label="").matrix[:3, :3]
         here = turned[found.place == 0]
@@ -390,19 +390,6 @@ def test_network_to_avoid_that_is_not_there_changes_nothing(monkeypatch):
     assert not weights[1].any()
     whole = np.concatenate([networks.wanted[h][head.vertices[h]] for h in "LR"])
     assert np.allclose(weights[0], scale_probability(whole, head.area_mm2))
-
-
-def test_first_phase_is_told():
-    coil = figure_of_eight()
-    assert first_phase(coil, np.eye(4)) == pytest.approx([0, 1, 0], abs=1e-6)
-    assert first_phase(round_coil(), np.eye(4)) is None
-    left = posed([-1, 0, 1.0], turn_deg=45.0)
-    assert "the front and the midline" in tell_first_phase(coil, left, hemisphere="L")
-    right = MIRROR @ left @ MIRROR
-    assert "the front and the midline" in tell_first_phase(coil, right, hemisphere="R")
-    assert "the back and the side" in tell_first_phase(coil, posed([-1, 0, 1.0], turn_deg=225.0), hemisphere="L")
-    assert "towards the back;" in tell_first_phase(coil, posed([-1, 0, 1.0], turn_deg=180.0), hemisphere="L")
-    assert "no single" in tell_first_phase(round_coil(), left, hemisphere="L")
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -23,7 +23,18 @@ from actionloop.files import declared_outputs, network_rows
 from actionloop.report import Picture, ReportContent, Table, draw_pictures, render_report
 from actionloop.report.page import embedded, moment, number, point
 from actionloop.report.rotatable import packed_plotly, rotatable_view
-from actionloop.types import Anatomy, CoilPose, Grayordinates, Image, NetworkMap, Piece, SiteReading, Surface, Target
+from actionloop.types import (
+    Anatomy,
+    CoilPose,
+    Grayordinates,
+    Image,
+    ImageTie,
+    NetworkMap,
+    Piece,
+    SiteReading,
+    Surface,
+    Target,
+)
 
 N = 32_492
 NASTY = "<script>alert(1)</script>\"'><img src=http://x.invalid/y onerror=alert(2)>{{ 7 * 7 }}</script>"
@@ -71,7 +82,7 @@ def a_target(anatomy: Anatomy, rank: int, network: str, side: str) -> Target:
     y /= np.linalg.norm(y)
     matrix = np.eye(4)
     matrix[:3] = np.stack([np.cross(y, z), y, z, at - 15 * z], axis=1)
-    pose = CoilPose(matrix, "test", "0", "pose", "geometric, no field yet")
+    pose = CoilPose(matrix, ImageTie("test", "0"), "pose", "geometric, no field yet")
     piece = Piece(
         f"{network} piece",
         network,

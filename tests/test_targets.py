@@ -438,7 +438,7 @@ def test_poses_lie_flat_with_the_handle_backwards_and_outwards(ranked):
         _, normal, _ = scalp.nearest(target.entry_ras)
         assert z @ normal < -0.999
         np.testing.assert_allclose(pose.matrix[:3, 3], target.entry_ras, atol=1e-9)
-        assert (pose.frame, pose.image_sha256, pose.label) == ("synthetic", SHA, target.name)
+        assert (pose.tie.frame, pose.tie.header_sha256, pose.label) == ("synthetic", SHA, target.name)
         assert pose.note == "geometric, no field yet"
         handle, outwards = -y, -1 if target.piece.hemisphere == "L" else 1
         assert handle[1] < -0.3  # backwards

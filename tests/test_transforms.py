@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from actionloop.errors import GeometryError, InputError, OptionError
 from actionloop.files.transforms import AffineTransform, carry_points, carry_pose, read_transform
 from actionloop.files.volumes import header_sha256
-from actionloop.types import CoilPose, Image
+from actionloop.types import CoilPose, Image, ImageTie
 
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Written by SimpleITK 2.5.7 (ITK 5.4.8), with where ITK carries the point (10, 20, 30) LPS.
@@ -188,11 +188,11 @@ def test_names_say_the_direction(tmp_path):
 def test_poses_go_there_and_back(angles, shift, turn):
     there, back = make_image("T1w"), make_image("bold", flip=True)
     transform = AffineTransform(rigid(angles, shift), format="ITK")
-    pose = CoilPose(rigid(turn, (-40, 10, 60)), "bold", back.header_sha256, "SCAN L", "note")
+    pose = CoilPose(rigid(turn, (-40, 10, 60)), ImageTie("bold", back.header_sha256), "SCAN L", "note")
     moved = carry_pose(pose, transform, to="reference", image=there)
     np.testing.assert_allclose(moved.matrix, rigid(angles, shift) @ pose.matrix, atol=1e-9)
     assert np.linalg.det(moved.matrix[:3, :3]) == pytest.approx(1, abs=1e-9)
-    assert (moved.frame, moved.image_sha256, moved.label) == ("T1w", there.header_sha256, "SCAN L")
+    assert (moved.tie.frame, moved.tie.header_sha256, moved.label) == ("T1w", there.header_sha256, "SCAN L")
     assert moved.note.startswith("note; carried from bold")
     assert "scales" not in moved.note
     again = carry_pose(moved, transform, to="moving", image=back)
@@ -203,7 +203,7 @@ def test_a_stretched_head_is_said(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text(BANNER + ITK["affine"][0])
     image = make_image("T1w")
-    pose = CoilPose(np.eye(4), "MNI", "", "SCAN L")
+    pose = CoilPose(np.eye(4), ImageTie("MNI"), "SCAN L")
     moved = carry_pose(pose, read_transform(path), to="reference", image=image)
     assert "it scales by" in moved.note
     np.testing.assert_allclose(moved.matrix[:3, :3].T @ moved.matrix[:3, :3], np.eye(3), atol=1e-12)

@@ -1,5 +1,6 @@
 """Geometry of one head in mm: surfaces, resampling between meshes, distances, smoothing, scalp."""
 
+from actionloop.brain.affine import fit_affine
 from actionloop.brain.face import HeadExam, examine_head
 from actionloop.brain.fit import FitReport, require_cover, surfaces_fit_image
 from actionloop.brain.geodesic import Geodesic
@@ -33,6 +34,7 @@ __all__ = [
     "connected_pieces",
     "examine_head",
     "find_scalp",
+    "fit_affine",
     "inside_head",
     "label_parcels",
     "make_parcels",

@@ -11,6 +11,7 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.spatial.distance import cdist
 
 from actionloop.brain.scalp import Scalp
+from actionloop.brain.surface import mesh_areas, mesh_normals
 from actionloop.errors import GeometryError
 from actionloop.types import BoolArray, FloatArray, Image, IntArray
 
@@ -109,14 +110,15 @@ def examine_head(
         )
     reasons = list(_not_numbers(image))
     depth = scalp.vertices[:, 2].max() - scalp.vertices[:, 2]
-    rim = _rim(scalp)
+    rim = scalp.rim
     ends, bottom_mm, sentences = _ends(image, scalp, rim, depth)
     reasons += sentences
     cut = np.zeros(len(scalp.vertices), dtype=bool)
     cut[rim] = True
     face = "not judged"
     if np.linalg.norm(image.affine[:3, :3], axis=0).max() <= MOST_SPACING_MM:
-        normals, area = _normals_and_areas(scalp)
+        # Normals sharper than those a coil is laid along; areas in cm².
+        normals, area = mesh_normals(scalp.vertices, scalp.faces), mesh_areas(scalp.vertices, scalp.faces) / 100
         below, sentence = _face_cut(scalp, normals, area, depth)
         flat, flat_sentence = _plane(scalp, normals, area, depth)
         bare, bare_sentence = _bare(image, scalp, area)
@@ -137,14 +139,6 @@ def _not_numbers(image: Image) -> tuple[str, ...]:
         return ()
     share = 1 - float(np.isfinite(image.data).mean())
     return (f"{100 * share:.2g} % of the voxels are not numbers; they count as background.",) if share else ()
-
-
-def _rim(scalp: Scalp) -> IntArray:
-    """Vertices of edges with one face: where the surface is open."""
-    edges = np.sort(scalp.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    once, count = np.unique(edges, axis=0, return_counts=True)
-    rim: IntArray = np.unique(once[count == 1])
-    return rim
 
 
 def _ends(image: Image, scalp: Scalp, rim: IntArray, depth: FloatArray) -> tuple[dict[str, float], float, list[str]]:
@@ -184,17 +178,6 @@ def _hull_cm2(points: FloatArray) -> float:
         return float(ConvexHull(points).volume) / 100  # of a plane figure the volume is its area
     except QhullError:  # all on one line
         return 0.0
-
-
-def _normals_and_areas(scalp: Scalp) -> tuple[FloatArray, FloatArray]:
-    """Return the normal of each vertex from its faces, sharper than a coil's, and its share of their area, cm²."""
-    corner = scalp.vertices[scalp.faces]
-    vector = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    normals, area = np.zeros((len(scalp.vertices), 3)), np.zeros(len(scalp.vertices))
-    for k in range(3):
-        np.add.at(normals, scalp.faces[:, k], vector)
-        np.add.at(area, scalp.faces[:, k], np.linalg.norm(vector, axis=1) / 600)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12), area
 
 
 def _face_cut(scalp: Scalp, normals: FloatArray, area: FloatArray, depth: FloatArray) -> tuple[BoolArray, str]:

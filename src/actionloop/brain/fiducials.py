@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from actionloop import facts
+from actionloop.brain.affine import fit_affine
 from actionloop.brain.scalp import Scalp
 from actionloop.errors import GeometryError
-from actionloop.types import FloatArray, IntArray
+from actionloop.types import FloatArray
 
 NAMES = ("nasion", "inion", "left", "right")
 
@@ -173,23 +174,21 @@ def carry_affine(template: FloatArray, own: FloatArray) -> FloatArray:
     """
     if template.shape != own.shape or template.ndim != 2 or template.shape[1] != 3 or len(own) < 4:
         raise GeometryError(f"expected the same vertices of two cortices, found {template.shape} and {own.shape}")
-    with_one = np.hstack([template, np.ones((len(template), 1))])
-    solved = np.linalg.lstsq(with_one, own, rcond=None)[0]
-    apart = float(np.sqrt(((with_one @ solved - own) ** 2).sum(axis=1).mean()))
+    affine = fit_affine(template, own)
+    residual = template @ affine[:3, :3].T + affine[:3, 3] - own
+    apart = float(np.sqrt((residual**2).sum(axis=1).mean()))
     most = float(facts.load("head")["landmarks"]["largest_residual_mm"])
-    if not apart <= most or not np.linalg.det(solved[:3]) > 0:
+    if not apart <= most or not np.linalg.det(affine[:3, :3]) > 0:
         raise GeometryError(
             f"the vertices of the two cortices do not correspond ({apart:.0f} mm apart after an affine)",
             fix="give surfaces on the fsLR-32k mesh, resampled with the registration spheres",
         )
-    affine = np.eye(4)
-    affine[:3] = solved.T
     return affine
 
 
 def _laid(scalp: Scalp, places: Mapping[str, FloatArray], *, uncertainty_mm: float, found: bool) -> Fiducials:
     sane, doubts, on = facts.load("measure")["sane"], [], {}
-    rim = scalp.vertices[_rim(scalp)]
+    rim = scalp.vertices[scalp.rim]
     for name in NAMES:
         place = np.asarray(places[name], dtype=np.float64)
         if place.shape != (3,) or not np.isfinite(place).all():
@@ -208,11 +207,3 @@ def _laid(scalp: Scalp, places: Mapping[str, FloatArray], *, uncertainty_mm: flo
         if len(rim) and np.linalg.norm(rim - on[name], axis=1).min() < sane["rim_mm"]:
             doubts.append(f"The {said} lies at the edge of the imaged scalp, where the head may be cut.")
     return Fiducials(**on, frame=scalp.frame, uncertainty_mm=uncertainty_mm, found=found, doubts=tuple(doubts))
-
-
-def _rim(scalp: Scalp) -> IntArray:
-    """Vertices where the surface is open; (vertex,) int."""
-    edges = np.sort(scalp.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    once, count = np.unique(edges, axis=0, return_counts=True)
-    rim: IntArray = np.unique(once[count == 1])
-    return rim

@@ -104,6 +104,14 @@ class Scalp:
         return found
 
     @property
+    def rim(self) -> IntArray:
+        """Vertices of edges with one face, where the surface is open, ascending; shape (vertex,)."""
+        edges = np.sort(self.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        once, count = np.unique(edges, axis=0, return_counts=True)
+        rim: IntArray = np.unique(once[count == 1])
+        return rim
+
+    @property
     def vault(self) -> BoolArray:
         """Vertices of the upper head that face up; shape (vertex,)."""
         height = self.vertices[:, 2]

@@ -12,16 +12,43 @@ from actionloop.errors import EmptyRegionError, GeometryError
 from actionloop.types import Anatomy, BoolArray, FloatArray, Hemisphere, IntArray, Surface
 
 
-def face_vectors(surface: Surface) -> FloatArray:
+def face_vectors(vertices: FloatArray, faces: IntArray) -> FloatArray:
     """Cross product of two sides of each face: outward direction, twice the area long.
+
+    Parameters
+    ----------
+    vertices : (vertex, 3) float ndarray
+        mm.
+    faces : (face, 3) int ndarray
 
     Returns
     -------
     (face, 3) float64 ndarray
         mm².
     """
-    corner = np.asarray(surface.vertices, dtype=np.float64)[surface.faces]
+    corner = np.asarray(vertices, dtype=np.float64)[faces]
     return np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+
+
+def mesh_areas(vertices: FloatArray, faces: IntArray) -> FloatArray:
+    """Return `vertex_areas` of a mesh that is no `Surface`; (vertex,), mm²."""
+    third = np.linalg.norm(face_vectors(vertices, faces), axis=1) / 6
+    return np.bincount(faces.ravel(), weights=np.repeat(third, 3), minlength=len(vertices)).astype(np.float64)
+
+
+def mesh_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
+    """Return the area-weighted mean of the faces around each vertex as they are stored; (vertex, 3), length 1 or 0."""
+    vectors = face_vectors(vertices, faces)
+    normals = np.stack(
+        [
+            np.bincount(faces.ravel(), weights=np.repeat(vectors[:, axis], 3), minlength=len(vertices))
+            for axis in range(3)
+        ],
+        axis=1,
+    )
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    unit: FloatArray = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+    return unit
 
 
 def vertex_areas(surface: Surface) -> FloatArray:
@@ -36,11 +63,7 @@ def vertex_areas(surface: Surface) -> FloatArray:
     (vertex,) float64 ndarray
         mm²; sums to the area of the mesh.
     """
-    third = np.linalg.norm(face_vectors(surface), axis=1) / 6
-    area: FloatArray = np.bincount(
-        surface.faces.ravel(), weights=np.repeat(third, 3), minlength=surface.n_vertices
-    ).astype(np.float64)
-    return area
+    return mesh_areas(surface.vertices, surface.faces)
 
 
 def vertex_normals(surface: Surface) -> FloatArray:
@@ -58,21 +81,13 @@ def vertex_normals(surface: Surface) -> FloatArray:
     (vertex, 3) float64 ndarray
         Zero where a vertex has no face.
     """
-    faces = face_vectors(surface)
-    normals = np.stack(
-        [
-            np.bincount(surface.faces.ravel(), weights=np.repeat(faces[:, axis], 3), minlength=surface.n_vertices)
-            for axis in range(3)
-        ],
-        axis=1,
-    )
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    unit: FloatArray = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
-    return -unit if _inside_out(surface, faces) else unit
+    unit = mesh_normals(surface.vertices, surface.faces)
+    return -unit if _inside_out(surface) else unit
 
 
-def _inside_out(surface: Surface, faces: FloatArray) -> bool:
+def _inside_out(surface: Surface) -> bool:
     """Tell whether a closed mesh encloses a negative volume."""
+    faces = face_vectors(surface.vertices, surface.faces)
     if not np.allclose(faces.sum(axis=0), 0, atol=1e-6 * np.abs(faces).sum()):
         return False
     corner = np.asarray(surface.vertices, dtype=np.float64)[surface.faces]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 from actionloop import facts
+from actionloop.cli.streams import say
 
 PainSide = Literal["left", "right", "both", "midline", "unknown"]
 SIDES: tuple[str, ...] = get_args(PainSide)
@@ -56,9 +57,9 @@ def missing_answers(lacking: Sequence[str], say: Callable[[str], None], *, ask: 
 
 def _choose(question: str, choices: Sequence[str]) -> str:
     """Ask until the answer is one of the choices; an empty line or the end of input is 'unknown'."""
-    _put(f"{question} One of: {', '.join(choices)}.\n")
+    say(f"{question} One of: {', '.join(choices)}.")
     while True:
-        _put(f"[enter = {UNKNOWN}] ")
+        say(f"[enter = {UNKNOWN}] ", end="")
         line = sys.stdin.readline()
         answer = line.strip().casefold()
         if not answer:
@@ -69,9 +70,4 @@ def _choose(question: str, choices: Sequence[str]) -> str:
         if len(beginning) == 1:
             return beginning[0]
         hint = f"it could be {' or '.join(beginning)}" if beginning else f"choose from: {', '.join(choices)}"
-        _put(f"{answer!r} is not one of them; {hint}.\n")
-
-
-def _put(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+        say(f"{answer!r} is not one of them; {hint}.")

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from actionloop import facts
 from actionloop.cli.bar import shown_progress
 from actionloop.cli.options import Flag, Who
+from actionloop.cli.streams import put
 
 if TYPE_CHECKING:
     from actionloop.pipeline import CheckReport
@@ -56,7 +57,7 @@ def check(
     request = pipeline.CheckRequest(derivatives=derivatives, **who.choice(), tr_s=tr)
     with shown_progress() as progress:
         report = pipeline.check_data(request, progress=progress)
-    print(as_json(report) if json else as_text(report))  # noqa: T201 - results
+    put(as_json(report) if json else as_text(report))
     return 0 if any(person.readable for person in report.people) else 1
 
 

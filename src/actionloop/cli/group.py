@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from actionloop import facts
 from actionloop.cli.bar import shown_progress
 from actionloop.cli.options import Flag, Verbose, Who
-from actionloop.cli.streams import say
+from actionloop.cli.streams import put, say
 
 prior = App(name="prior", help="Group priors made of people of your own.")
 
@@ -90,8 +90,8 @@ def build(
         built = pipeline.build_prior(request, progress=progress)
     for outcome in built.outcomes:
         label = f"sub-{outcome.label}"
-        print(f"{label}\t{'ok' if outcome.ok else 'failed'}\t{outcome.message.splitlines()[0]}")  # noqa: T201 - results
+        put(f"{label}\t{'ok' if outcome.ok else 'failed'}\t{outcome.message.splitlines()[0]}")
         if not outcome.ok:
             say(f"error: {label}: {outcome.message}")
-    print(built.paths["prior"])  # noqa: T201 - results
+    put(str(built.paths["prior"]))
     return 0 if all(outcome.ok for outcome in built.outcomes) else 1

@@ -10,6 +10,6 @@ def put(text: str) -> None:
     print(text)  # noqa: T201 - results
 
 
-def say(text: str) -> None:
-    """Write to the log."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the log
+def say(text: str, *, end: str = "\n") -> None:
+    """Write to the log; an empty `end` leaves an answer on the same line."""
+    print(text, end=end, file=sys.stderr, flush=True)  # noqa: T201 - the log

@@ -4,8 +4,8 @@ from actionloop.field.build import build_head
 from actionloop.field.carry import carry_head
 from actionloop.field.coils import casing_of, coil_names, figure_of_eight, find_coil, round_coil
 from actionloop.field.labels import choose_labels, head_from_labels, head_from_mesh, known_labels
-from actionloop.field.layered import sphere_field
-from actionloop.field.model import TISSUES, HeadModel, conductivities
+from actionloop.field.layered import element_distances, sphere_field, sphere_fields
+from actionloop.field.model import AIR, CSF, GREY, SCALP, SKULL, TISSUES, WHITE, HeadModel, conductivities
 from actionloop.field.primary import primary_field, primary_field_on_lattice
 from actionloop.field.reader import Reader
 from actionloop.field.reciprocity import adjoint_currents
@@ -14,7 +14,13 @@ from actionloop.field.solver import FieldSolver
 from actionloop.field.tables import FieldTable
 
 __all__ = [
+    "AIR",
+    "CSF",
+    "GREY",
+    "SCALP",
+    "SKULL",
     "TISSUES",
+    "WHITE",
     "FieldSolver",
     "FieldTable",
     "HeadModel",
@@ -27,6 +33,7 @@ __all__ = [
     "choose_labels",
     "coil_names",
     "conductivities",
+    "element_distances",
     "figure_of_eight",
     "find_coil",
     "head_from_labels",
@@ -36,4 +43,5 @@ __all__ = [
     "primary_field_on_lattice",
     "round_coil",
     "sphere_field",
+    "sphere_fields",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from actionloop import facts
-from actionloop.brain import Scalp, find_scalp
+from actionloop.brain import Scalp, find_scalp, fit_affine
 from actionloop.errors import GeometryError
 from actionloop.field.inside import Grid, inside_surface
 from actionloop.field.model import CSF, GREY, WHITE, HeadModel
@@ -151,15 +151,14 @@ def hind_region(anatomy: Anatomy, template: Anatomy | None, grid: Grid) -> BoolA
         np.concatenate([each.surface(side).vertices[chosen] for side in HEMISPHERES]).astype(np.float64)
         for each in (anatomy, template)
     )
-    ones = np.ones((len(own), 1))
-    to_mni = np.linalg.lstsq(np.hstack([own, ones]), known, rcond=None)[0]
-    residual = np.hstack([own, ones]) @ to_mni - known
+    to_mni = fit_affine(own, known)
+    residual = own @ to_mni[:3, :3].T + to_mni[:3, 3] - known
     if np.sqrt((residual**2).sum(axis=1).mean()) > landmarks["largest_residual_mm"]:
         return None
     faces = ConvexHull(np.array(settings["beyond_cortex"]["hind_mni"], dtype=np.float64)).equations
     # Half-spaces in voxel coordinates: n·(A(corner + edge·ijk) + b) + d <= 0.
-    normals = faces[:, :3] @ to_mni[:3].T
-    offsets = normals @ grid.corner_ras + faces[:, :3] @ to_mni[3] + faces[:, 3]
+    normals = faces[:, :3] @ to_mni[:3, :3]
+    offsets = normals @ grid.corner_ras + faces[:, :3] @ to_mni[:3, 3] + faces[:, 3]
     within = np.ones(grid.shape, dtype=bool)
     axes = [np.arange(n, dtype=np.float32) * np.float32(grid.edge_mm) for n in grid.shape]
     for (a, b, c), d in zip(normals, offsets, strict=True):

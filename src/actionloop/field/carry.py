@@ -9,7 +9,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from actionloop import facts
-from actionloop.brain import Scalp
+from actionloop.brain import Scalp, fit_affine
 from actionloop.errors import GeometryError
 from actionloop.field.build import build_head, hind_region, label_cortex, lay_grid
 from actionloop.field.inside import Grid, inside_surface
@@ -99,8 +99,7 @@ def fit_warp(template: Anatomy, anatomy: Anatomy, *, around: FloatArray | None =
         np.concatenate([each.surface(side).vertices for side in HEMISPHERES]).astype(np.float64)
         for each in (template, anatomy)
     )
-    ones = np.ones((len(from_), 1))
-    affine = np.linalg.lstsq(np.hstack([from_, ones]), to, rcond=None)[0]
+    affine = fit_affine(from_, to)[:3].T.copy()
     left_over = to - (from_ @ affine[:3] + affine[3])
     root_mean_square = float(np.sqrt((left_over**2).sum(axis=1).mean()))
     volume = float(np.linalg.det(affine[:3]))
@@ -268,7 +267,7 @@ def _template_parts(head: HeadModel, anatomy: Anatomy, *, ring: bool) -> tuple[F
 
     Around averaged surfaces there is brain that a person's own surfaces cover: only averaged ones take it (`ring`).
     """
-    grid = Grid(head.corner_ras, head.edge_mm, head.tissue.shape)
+    grid = head.grid
     cortex = label_cortex(anatomy, grid)
     rest = (head.tissue == GREY) & (cortex == 0)
     if not ring and (hind := hind_region(anatomy, anatomy, grid)) is not None:

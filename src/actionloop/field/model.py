@@ -9,6 +9,7 @@ import numpy as np
 
 from actionloop import facts
 from actionloop.errors import GeometryError
+from actionloop.field.inside import Grid
 from actionloop.types import FloatArray, IntArray
 
 TISSUES = ("air", "white", "grey", "csf", "skull", "scalp")
@@ -77,6 +78,11 @@ class HeadModel:
         if not (self.tissue == GREY).any():
             raise GeometryError("the head model has no grey matter", where=where)
 
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels lie."""
+        return Grid(self.corner_ras, self.edge_mm, self.tissue.shape)
+
     @cached_property
     def voxels(self) -> IntArray:
         """Every voxel that conducts, in the order of the array; (voxel, 3)."""
@@ -84,9 +90,7 @@ class HeadModel:
 
     def centres(self, voxels: IntArray | None = None) -> FloatArray:
         """Centres of voxels (by default every voxel that conducts), RAS mm; (voxel, 3)."""
-        chosen = self.voxels if voxels is None else voxels
-        centres: FloatArray = self.corner_ras + self.edge_mm * np.asarray(chosen, dtype=np.float64)
-        return centres
+        return self.grid.xyz(self.voxels if voxels is None else voxels)
 
     def volumes_ml(self) -> dict[str, float]:
         """Volume of each tissue."""

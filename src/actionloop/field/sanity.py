@@ -70,7 +70,7 @@ def _require_volumes(head: HeadModel, sane: dict[str, Any]) -> str:
 
 def _require_cortex(head: HeadModel, anatomy: Anatomy, sane: dict[str, Any]) -> str:
     """Refuse cortex that lies outside the brain of the model, and sides that are exchanged."""
-    grid = Grid(head.corner_ras, head.edge_mm, head.tissue.shape)
+    grid = head.grid
     pial = np.concatenate([anatomy.surface(side, "pial").vertices for side in HEMISPHERES])
     inside = float(np.isin(_at(head.tissue, grid.ijk(pial)), (WHITE, GREY, CSF)).mean())
     near_grey = ndimage.binary_dilation(head.tissue == GREY)

@@ -11,7 +11,17 @@ from actionloop.figures.colours import brain_colour, display_colours, hexadecima
 from actionloop.figures.page import FONT, ink, place, png, quiet, sheet, write
 from actionloop.figures.slices import PlaneName, Slice, cut_lines, draw_segments, grey_window, show_slice, take_slice
 from actionloop.figures.views import View, close_up, finish, folds, outline, paint
-from actionloop.types import HEMISPHERES, Anatomy, FloatArray, Image, NetworkMap, SiteReading, SurfaceKind, Target
+from actionloop.types import (
+    HEMISPHERES,
+    SIDES,
+    Anatomy,
+    FloatArray,
+    Image,
+    NetworkMap,
+    SiteReading,
+    SurfaceKind,
+    Target,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,8 +68,7 @@ def target_views(
     panels = 4 if image is not None else 1
     width, height = max(panels * _CELL, 760), _HEAD + _CELL + _FOOT
     figure, page = sheet(width, height)
-    side = "left" if target.piece.hemisphere == "L" else "right"
-    title = f"Target {target.rank}: {target.name} ({side} hemisphere)"
+    title = f"Target {target.rank}: {target.name} ({SIDES[target.piece.hemisphere]} hemisphere)"
     write(page, 8, _HEAD / 2, title, fontsize=9, weight="bold")
     axes = _camera(anatomy, target)
     centre = anatomy.surface(target.piece.hemisphere, kind).vertices[target.vertex]

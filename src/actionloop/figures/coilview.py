@@ -15,7 +15,7 @@ from actionloop.figures.fieldmap import FieldScale, field_bar, line_sample, pain
 from actionloop.figures.page import ink, place, png, quiet, sheet, write
 from actionloop.figures.raster import rasterise
 from actionloop.figures.views import SUPERSAMPLING, View, close_up, finish, folds
-from actionloop.types import Anatomy, BoolArray, FloatArray, Hemisphere, IntArray
+from actionloop.types import SIDES, Anatomy, BoolArray, FloatArray, Hemisphere, IntArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,6 @@ _SIDEWAYS: Mapping[Hemisphere, FloatArray] = {
     "L": np.array([[0.0, -1, 0], [0, 0, 1], [-1, 0, 0]]),
     "R": np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]]),
 }
-_WORDS: Mapping[Hemisphere, str] = {"L": "left", "R": "right"}
 Solid = tuple[FloatArray, FloatArray, IntArray, FloatArray]
 """Vertices, normals, faces, and one colour."""
 
@@ -92,7 +91,7 @@ def coil_on_head(
     panels = 1 if scalp is None else 3
     height = _HEAD + _CELL + _FOOT
     figure, page = sheet(max(panels * _CELL + (panels - 1) * _GAP, 900), height)
-    words = f"{title} ({_WORDS[hemisphere]} hemisphere, {hemisphere})"
+    words = f"{title} ({SIDES[hemisphere]} hemisphere, {hemisphere})"
     write(page, 8, _HEAD / 2, words if len(words) < 90 else words[:89] + "…", fontsize=9, weight="bold")
     middle = anatomy.surface(hemisphere, "pial").vertices[seen.target]
     aim = middle.mean(axis=0) if len(middle) else None
@@ -189,7 +188,7 @@ def _letters(page: Axes, axes: FloatArray, corner: tuple[float, float], hemisphe
         write(page, middle, bottom + 12, "from above: left is on the left; diamond: target", ha="center", **small)
         return
     write(page, left + 6, top + 18, hemisphere, **big)
-    write(page, left + 40, top + 20, f"{_WORDS[hemisphere]} side", **small)
+    write(page, left + 40, top + 20, f"{SIDES[hemisphere]} side", **small)
     ends = ("front", "back") if hemisphere == "L" else ("back", "front")
     write(page, left + 6, bottom - 12, ends[0], **small)
     write(page, right - 6, bottom - 12, ends[1], ha="right", **small)
@@ -197,7 +196,7 @@ def _letters(page: Axes, axes: FloatArray, corner: tuple[float, float], hemisphe
         page,
         middle,
         bottom + 12,
-        f"from the {_WORDS[hemisphere]} ({hemisphere}); diamond: target",
+        f"from the {SIDES[hemisphere]} ({hemisphere}); diamond: target",
         ha="center",
         **small,
     )

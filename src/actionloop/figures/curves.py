@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actionloop.figures.page import FONT, ink, png, quiet, sheet, spread, write
+from actionloop.figures.page import FONT, graph, ink, name_axes, png, quiet, sheet, spread, write
 from actionloop.types import FloatArray
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def on_target_curves(thresholds_percent: FloatArray, curves: Mapping[str, FloatA
     bytes
     """
     figure, page = sheet(_WIDTH, _HEIGHT)
-    axes = _plain(figure, (0.10, 0.17, 0.62, 0.78))
+    axes = graph(figure, (0.10, 0.17, 0.62, 0.78))
     at = np.asarray(thresholds_percent, dtype=float)
     low, high = (float(at.min()), float(at.max())) if at.size else (99.0, 99.9)
     span = (high - low) or 1.0
     axes.set_xlim(low - 0.02 * span, high + 0.02 * span)
     axes.set_ylim(0, 1)
-    _name(axes, "threshold, percentile of |E| over the cortex", "share of the stimulated cortex on target")
+    name_axes(axes, "threshold, percentile of |E| over the cortex", "share of the stimulated cortex on target")
     home, ends = [], []
     for i, (name, values) in enumerate(curves.items()):
         line, marker, filled, colour = _LOOKS[i % len(_LOOKS)]
@@ -102,7 +102,7 @@ def share_histogram(
     """
     figure, _ = sheet(_WIDTH, _HEIGHT)
     both = bool(alone)
-    axes = _plain(figure, (0.075, 0.17, 0.42 if both else 0.88, 0.76))
+    axes = graph(figure, (0.075, 0.17, 0.42 if both else 0.88, 0.76))
     finite = np.asarray(shares, dtype=float)
     finite = np.clip(finite[np.isfinite(finite)], 0, 1)
     counts, edges = np.histogram(finite, bins=20, range=(0, 1))
@@ -111,7 +111,7 @@ def share_histogram(
     top = 1.22 * max(1, int(counts.max(initial=0)))
     axes.set_ylim(0, top)
     name = network if len(network) <= _LONGEST else network[: _LONGEST - 1] + "…"
-    _name(axes, f"share of the stimulated cortex in {name}", "draws")
+    name_axes(axes, f"share of the stimulated cortex in {name}", "draws")
     marks: list[tuple[float, Any, str]] = [(float(undisturbed), "-", "as planned")]
     if finite.size:
         marks.append((float(np.median(finite)), (0, (4, 2)), "median of draws"))
@@ -131,7 +131,7 @@ def share_histogram(
 
 def _dots(figure: Figure, alone: Mapping[str, float]) -> None:
     """One dot a kind of uncertainty, on a line from 1: what it takes away by itself."""
-    axes = _plain(figure, (0.745, 0.17, 0.215, 0.76))
+    axes = graph(figure, (0.745, 0.17, 0.215, 0.76))
     rows = np.arange(len(alone))[::-1]
     values = np.array([float(value) for value in alone.values()])
     axes.hlines(rows, np.nan_to_num(values, nan=1.0), 1.0, color="#b9c2cc", lw=2.0)
@@ -147,21 +147,4 @@ def _dots(figure: Figure, alone: Mapping[str, float]) -> None:
     words = [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in alone]
     axes.set_yticks(rows, words, parse_math=False)
     axes.grid(visible=False, axis="y")
-    _name(axes, "share of draws that hit", "")
-
-
-def _plain(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
-    axes = figure.add_axes(box)
-    axes.grid(visible=True, color="#e3e7eb", lw=0.5)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=7, color=ink(), labelcolor=ink(), width=0.5, length=3, labelfontfamily=FONT)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_linewidth(0.6)
-    return axes
-
-
-def _name(axes: Axes, across: str, up: str) -> None:
-    style: dict[str, Any] = {"fontsize": 7, "color": ink(), "family": FONT, "parse_math": False}
-    axes.set_xlabel(across, **style)
-    axes.set_ylabel(up, **style)
+    name_axes(axes, "share of draws that hit", "")

@@ -59,6 +59,25 @@ def quiet() -> str:
     return hexadecimal(brain_colour("quiet"))
 
 
+def graph(figure: Figure, box: tuple[float, float, float, float]) -> Axes:
+    """Add axes with a pale grid and small ticks, open above and at the right; `box` in shares of the figure."""
+    axes = figure.add_axes(box)
+    axes.grid(visible=True, color="#e3e7eb", lw=0.5)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=7, color=ink(), labelcolor=ink(), width=0.5, length=3, labelfontfamily=FONT)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_linewidth(0.6)
+    return axes
+
+
+def name_axes(axes: Axes, across: str, up: str) -> None:
+    """Say what the axes of a graph are."""
+    style: dict[str, Any] = {"fontsize": 7, "color": ink(), "family": FONT, "parse_math": False}
+    axes.set_xlabel(across, **style)
+    axes.set_ylabel(up, **style)
+
+
 def png(figure: Figure) -> bytes:
     """Bytes of a figure as PNG; the same figure gives the same bytes."""
     drawn = io.BytesIO()

@@ -9,7 +9,7 @@ import numpy as np
 
 from actionloop.figures.colours import brain_colour, of_interest
 from actionloop.figures.maps import colour_table, on_mesh, scalar_map
-from actionloop.figures.page import FONT, ink, place, png, quiet, sheet, write
+from actionloop.figures.page import FONT, graph, ink, name_axes, place, png, quiet, sheet, write
 from actionloop.figures.views import SurfaceViews, View, ViewName, finish, outline, paint, surface_views
 from actionloop.types import Anatomy, BoolArray, FloatArray, IntArray, NetworkMap
 
@@ -143,19 +143,11 @@ def agreement_curve(
     ahead = {t: r for t, r in sorted((projected or {}).items()) if np.isfinite(t) and np.isfinite(r)}
     width, height = 1000, 640
     figure, page = sheet(width, height)
-    axes = figure.add_axes((0.12, 0.19, 0.84, 0.76))
+    axes = graph(figure, (0.12, 0.19, 0.84, 0.76))
     reach = 1.08 * max([1.0, *(t for t in minutes if np.isfinite(t)), *ahead])
     axes.set_xlim(0, reach)
     axes.set_ylim(0, 1)
-    axes.grid(visible=True, color="#e3e7eb", lw=0.5)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=7, color=ink(), labelcolor=ink(), width=0.5, length=3, labelfontfamily=FONT)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_linewidth(0.6)
-    style: dict[str, Any] = {"fontsize": 7, "color": ink(), "family": FONT}
-    axes.set_xlabel("minutes that each map is made from", **style)
-    axes.set_ylabel("share of equal labels", **style)
+    name_axes(axes, "minutes that each map is made from", "share of equal labels")
     if np.isfinite(ceiling) and np.isfinite(rate_per_min):
         at = np.linspace(0, reach, 200)
         fit = floor + (ceiling - floor) * -np.expm1(-rate_per_min * at)
@@ -173,7 +165,8 @@ def agreement_curve(
         below = r > 0.9
         spot = (0, -7 if below else 7)
         looks: dict[str, Any] = {"ha": "center", "va": "top" if below else "bottom", "textcoords": "offset points"}
-        axes.annotate(f"{r:.2f}", (t, r), spot, **looks, **style)
+        looks |= {"fontsize": 7, "color": ink(), "family": FONT}
+        axes.annotate(f"{r:.2f}", (t, r), spot, **looks)
     write(page, 0.12 * width, height - 22, f"● measured   ◇ projected   {shown}", fontsize=7, color=quiet())
     return png(figure)
 

@@ -28,7 +28,7 @@ from actionloop.files.resources import cache_folder, fetch, manifest, require, r
 from actionloop.files.rows import SeriesRows, open_series
 from actionloop.files.selection import Selection, read_bids_filter
 from actionloop.files.surfaces import MESH_NAMES, read_mesh_scalar, read_surface, read_surface_series
-from actionloop.files.tables import SIDES, network_rows, node_rows, site_rows, table_sidecar, target_rows
+from actionloop.files.tables import network_rows, node_rows, site_rows, table_sidecar, target_rows
 from actionloop.files.tedana import read_components
 from actionloop.files.templates import (
     MNI_FRAME,
@@ -43,8 +43,8 @@ from actionloop.files.templates import (
     template_grayordinates,
     template_image,
 )
-from actionloop.files.tissuelabels import read_label_map as read_tissue_labels
-from actionloop.files.volumes import header_sha256, read_image
+from actionloop.files.tissuelabels import read_tissue_labels
+from actionloop.files.volumes import header_sha256, read_image, voxels_sha256
 from actionloop.files.volumeseries import VolumeRun, find_tedana, fmriprep_volumes, tedana_people
 from actionloop.files.writing import (
     atomic_path,
@@ -66,7 +66,6 @@ __all__ = [
     "MESH_NAMES",
     "MNI_FRAME",
     "MOTION_NAMES",
-    "SIDES",
     "Confounds",
     "LabelMap",
     "Layout",
@@ -158,6 +157,7 @@ __all__ = [
     "template_probability",
     "terms",
     "versions",
+    "voxels_sha256",
     "write_dlabel",
     "write_dscalar",
     "write_dtseries",

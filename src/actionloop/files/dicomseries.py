@@ -13,7 +13,7 @@ import numpy as np
 from actionloop import facts
 from actionloop.errors import GeometryError, InputError
 from actionloop.files.opening import reading
-from actionloop.files.volumes import header_sha256
+from actionloop.files.volumes import header_sha256, voxels_sha256
 from actionloop.types import FloatArray, Image
 
 # DICOM's patient axes are LPS.
@@ -102,7 +102,8 @@ def read_dicom_series(folder: str | Path, *, frame: str, series_uid: str | None 
         raise InputError("the image is zero everywhere", where=folder)
     codes = (1, 1)
     sha256 = header_sha256(data.shape, affine, codes)
-    image = Image(np.ascontiguousarray(data), affine, frame, str(folder), sha256, codes)
+    data = np.ascontiguousarray(data)
+    image = Image(data, affine, frame, str(folder), sha256, codes, voxels_sha256=voxels_sha256(data))
     return DicomSeries(tuple(slices), image, str(folder))
 
 

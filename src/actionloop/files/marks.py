@@ -70,7 +70,7 @@ def said_of(marks: Sequence[Mark], image: Image) -> list[str]:
     for mark in marks:
         statement = side_statement(mark.label, np.asarray(mark.xyz_ras), image)
         told.append(f"{statement}; {mark.shape} of {mark.radius_mm:g} mm{f'; note: {mark.note}' if mark.note else ''}")
-    return [*told, f"T1 header sha256 {image.header_sha256}"]
+    return [*told, f"T1 header sha256 {image.header_sha256}, voxels sha256 {image.voxels_sha256 or 'unknown'}"]
 
 
 def burned(image: Image, marks: Sequence[Mark]) -> tuple[BoolArray, BoolArray]:

@@ -186,6 +186,7 @@ def side_statement(label: str, xyz_ras: FloatArray, image: Image) -> str:
 
 def _about(image: Image) -> list[str]:
     told = [facts.notice(), f"frame: {plain(image.frame)}", f"image header sha256: {image.header_sha256}"]
+    told += [f"image voxels sha256: {image.voxels_sha256}"] * bool(image.voxels_sha256)
     return [*told, f"actionloop {actionloop.__version__}", "RAS mm: left is negative x"]
 
 

@@ -9,9 +9,7 @@ import numpy as np
 
 from actionloop import facts
 from actionloop.files.outputs import columns
-from actionloop.types import FloatArray, Hemisphere, NetworkMap, Piece, SiteReading, Target
-
-SIDES: dict[Hemisphere, str] = {"L": "left", "R": "right"}
+from actionloop.types import SIDES, FloatArray, Hemisphere, NetworkMap, Piece, SiteReading, Target
 
 
 def network_rows(network_map: NetworkMap, areas_mm2: Mapping[Hemisphere, FloatArray]) -> list[dict[str, Any]]:

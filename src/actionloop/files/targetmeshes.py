@@ -108,6 +108,7 @@ def write_target_gifti(
     said = side_statement(label, xyz_ras, image)
     meta = {"Name": plain(label), "Side": said, "Notice": facts.notice(), "Space": "RAS mm"}
     meta |= {"Frame": plain(image.frame), "ImageHeaderSHA256": image.header_sha256}
+    meta |= {"ImageVoxelsSHA256": image.voxels_sha256}
     points = GiftiDataArray(
         vertices.astype(np.float32),
         intent="NIFTI_INTENT_POINTSET",

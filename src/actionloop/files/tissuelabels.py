@@ -17,7 +17,7 @@ _LARGEST_BYTES = 1_000_000
 _EXAMPLE = '1 = "white", 2 = "grey", 3 = "csf", 4 = "skull", 5 = "scalp"'
 
 
-def read_label_map(path: str | Path) -> dict[int, str | None]:
+def read_tissue_labels(path: str | Path) -> dict[int, str | None]:
     """Read which tissue each label is, from a .toml or .json file.
 
     Lines ``1 = "white"`` (TOML) or ``{"1": "white"}`` (JSON), on their own or under ``labels``. Tissues are white,

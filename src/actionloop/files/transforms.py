@@ -185,12 +185,12 @@ def carry_pose(pose: CoilPose, transform: AffineTransform, *, to: Toward, image:
     matrix = transform.matrix(to) @ pose.matrix
     left, _, right = np.linalg.svd(matrix[:3, :3])
     matrix[:3, :3] = left @ right
-    told = f"carried from {pose.frame} by {transform.format} registration to {to}"
+    told = f"carried from {pose.tie.frame} by {transform.format} registration to {to}"
     low, high = transform.stretch
     if max(abs(low - 1), abs(high - 1)) > _RIGID:
         told += f"; it scales by {low:.3f} to {high:.3f}, axes made perpendicular again"
     note = "; ".join(part for part in (pose.note, told) if part)
-    return CoilPose(matrix, image.frame, image.header_sha256, pose.label, note)
+    return CoilPose(matrix, image.tie, pose.label, note)
 
 
 def _sixteen(path: Path) -> FloatArray | None:

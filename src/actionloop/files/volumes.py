@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actionloop.errors import GeometryError, InputError
 from actionloop.files.opening import load, values
@@ -61,21 +62,54 @@ def read_image(path: str | Path, *, frame: str) -> Image:
         affine=affine,
         frame=frame,
         source=str(path),
-        header_sha256=header_sha256(data.shape, affine, codes),
+        header_sha256=header_sha256(data.shape, affine, codes, qform=_qform(image, codes)),
         form_codes=codes,
         forms_agree=agree,
+        voxels_sha256=voxels_sha256(data),
     )
 
 
-def header_sha256(shape: tuple[int, ...], affine: FloatArray, form_codes: tuple[int, int]) -> str:
-    """Return the hash that ties a coil pose to an image: shape, affine (to 1e-5) and form codes, nothing else.
+def header_sha256(
+    shape: tuple[int, ...], affine: FloatArray, form_codes: tuple[int, int], *, qform: FloatArray | None = None
+) -> str:
+    """Return the hash of where an image lies: shape, sform and qform (to 1e-4) and their codes, nothing else.
 
     Two files with the same grid in the same place have the same hash, whatever their voxels, names or compression.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+    affine : (4, 4) float ndarray
+        In use: the sform, else the qform.
+    form_codes : (int, int)
+        Of qform and sform.
+    qform : (4, 4) float ndarray, optional
+        Where both forms are set.
     """
+    forms = [affine] if qform is None else [affine, qform]
     # Adding zero turns -0.0 into 0.0, which prints alike everywhere.
-    grid = [[f"{value:.5f}" for value in row] for row in np.round(affine, 5) + 0.0]
-    text = json.dumps({"affine": grid, "codes": list(form_codes), "shape": [int(n) for n in shape]}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    grids = [[[f"{value:.4f}" for value in row] for row in np.round(form, 4) + 0.0] for form in forms]
+    known = {"codes": list(form_codes), "forms": grids, "shape": [int(n) for n in shape]}
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def voxels_sha256(data: NDArray[Any]) -> str:
+    """Return the hash of an image's values as float32, slice by slice: storage, compression and scaling do not matter.
+
+    Parameters
+    ----------
+    data : (i, j, k) ndarray
+    """
+    found = hashlib.sha256()
+    for plane in np.moveaxis(data, -1, 0):
+        # Adding zero turns -0.0 into 0.0.
+        found.update((np.ascontiguousarray(plane, dtype="<f4") + np.float32(0)).tobytes())
+    return found.hexdigest()
+
+
+def _qform(image: Any, codes: tuple[int, int]) -> FloatArray | None:
+    """Return the qform where both forms are set: the other one is the affine."""
+    return np.asarray(image.header.get_qform(), dtype=np.float64) if 0 not in codes else None
 
 
 def _forms(image: Any, path: Path) -> tuple[tuple[int, int], bool]:

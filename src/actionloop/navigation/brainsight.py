@@ -18,6 +18,7 @@ from actionloop.navigation.brainsighttext import (
     OLDEST,
     OURS,
     OURS_SHA256,
+    OURS_VOXELS,
     PLACE,
     planned_landmarks,
     read_header,
@@ -31,7 +32,8 @@ from actionloop.navigation.conventions import (
     require_tied,
 )
 from actionloop.navigation.laterality import plain, side_of, statement, with_side, without_side
-from actionloop.types import CoilPose, FloatArray, Image
+from actionloop.navigation.telling import ON_A_TEMPLATE
+from actionloop.types import CoilPose, FloatArray, Image, ImageTie
 
 __all__ = [
     "read_brainsight",
@@ -146,8 +148,8 @@ def read_brainsight(
     Returns
     -------
     list of CoilPose
-        RAS mm. Entries without orientation are left out. `frame` and `image_sha256` are those of the export for our
-        own files, else the name of the coordinate system and ''.
+        RAS mm. Entries without orientation are left out. Those of our own files are tied to the image of the export,
+        others to none.
 
     Raises
     ------
@@ -159,10 +161,9 @@ def read_brainsight(
         refuses where the name and the landmarks contradict each other.
     """
     found = _read(text, source=source, image=image, space=space)
-    ours = found.tied_frame is not None
-    frame = found.frame if found.tied_frame is None else found.tied_frame
+    ours, tie = found.tie is not None, found.tie or ImageTie(found.frame)
     return [
-        CoilPose(entry.matrix, frame, found.image_sha256, _label(entry.label, found), entry.note if ours else "")
+        CoilPose(entry.matrix, tie, _label(entry.label, found), entry.note if ours else "")
         for kind in ("target", "sample")
         for entry in found.entries
         if entry.kind == kind and entry.matrix is not None
@@ -210,7 +211,7 @@ def _read(text: str, *, source: str, image: Image | None, space: Literal["RAS", 
 
 
 def _label(name: str, found: BrainsightFile) -> str:
-    return name if found.tied_frame is None else without_side(name)
+    return name if found.tie is None else without_side(name)
 
 
 def _comments(frame: ImageFrame, image: Image, version: int) -> list[str]:
@@ -231,9 +232,10 @@ def _comments(frame: ImageFrame, image: Image, version: int) -> list[str]:
         f"# {facts.notice()}",
         f"# {OURS}: {plain(image.frame)}",
         f"# {OURS_SHA256}: {image.header_sha256}",
+        *([f"# {OURS_VOXELS}: {image.voxels_sha256}"] if image.voxels_sha256 else []),
     ]
     if frame.template:
-        lines.append("# These places are on a template head, not on a person: never navigate a person with them.")
+        lines.append(f"# {ON_A_TEMPLATE}")
     return lines
 
 

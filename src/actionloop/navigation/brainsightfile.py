@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from actionloop.navigation.brainsighttext import (
     NUMBER,
     OURS,
     OURS_SHA256,
+    OURS_VOXELS,
     PLACE,
     Line,
     is_placed,
@@ -26,7 +27,7 @@ from actionloop.navigation.brainsighttext import (
 )
 from actionloop.navigation.conventions import BRAINSIGHT_AXES, ROUNDING, rigid
 from actionloop.navigation.found import Entry, Kind, NavigationFile
-from actionloop.types import FloatArray, Image
+from actionloop.types import FloatArray, Image, ImageTie
 
 _KINDS: dict[str, Kind] = {
     "Target Name": "target",
@@ -55,15 +56,9 @@ class BrainsightFile(NavigationFile):
     Attributes
     ----------
     lines : tuple of Line
-    tied_frame : str or None
-        Frame of the poses that actionloop wrote; None for others' files.
-    image_sha256 : str
-        Of their image's header.
     """
 
     lines: tuple[Line, ...] = ()
-    tied_frame: str | None = None
-    image_sha256: str = ""
 
 
 def read_brainsight_file(
@@ -104,13 +99,15 @@ def read_brainsight_file(
     """
     lines = read_lines(text, source=source)
     header = read_header(lines, source=source)
-    system, sha256 = header["Coordinate system"], header.get(OURS_SHA256, "")
-    if image is not None and sha256 and image.header_sha256 not in ("", sha256):
-        raise GeometryError(
-            f"the file belongs to an image with header {sha256[:12]}, not to this one ({image.header_sha256[:12]})",
-            where=source or None,
-            fix="give the image that the file was exported with",
-        )
+    system, tie = header["Coordinate system"], None
+    if OURS in header:
+        tie = ImageTie(header[OURS], header.get(OURS_SHA256, ""), header.get(OURS_VOXELS, ""))
+    if tie is not None and tie.header_sha256 and image is not None and image.header_sha256:
+        why = replace(tie, frame=image.frame).why_not(image.tie)
+        if why:
+            raise GeometryError(
+                f"the file {why}", where=source or None, fix="give the image that the file was exported with"
+            )
     named_space(system, where=source)
     placing = Placing(np.eye(4), "unknown")
     skipped: list[str] = []
@@ -140,8 +137,7 @@ def read_brainsight_file(
         tuple(skipped),
         source=source,
         lines=tuple(kept),
-        tied_frame=header.get(OURS),
-        image_sha256=sha256,
+        tie=tie,
     )
 
 

@@ -16,6 +16,7 @@ OLDEST, NEWEST = 7, 14
 NOTHING = "(null)"
 OURS = "actionloop frame"
 OURS_SHA256 = "actionloop image header sha256"
+OURS_VOXELS = "actionloop image voxels sha256"
 PLACE = ("Loc. X", "Loc. Y", "Loc. Z")
 # mXnY is coordinate Y of axis X: the axes in reading order are the columns of the matrix.
 AXES = tuple(f"m{axis}n{coordinate}" for axis in range(3) for coordinate in range(3))

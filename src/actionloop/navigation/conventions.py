@@ -94,18 +94,18 @@ def require_tied(poses: Sequence[CoilPose], image: Image) -> None:
     Raises
     ------
     GeometryError
-        The image has no header hash, or a pose carries another hash, another frame, or a label used twice.
+        The image has no header hash, or a pose is tied to another image or frame, or a label is used twice.
     """
     if not image.header_sha256:
         raise GeometryError("the image has no header hash, so no pose can be tied to it", where=image.source or None)
     seen: set[str] = set()
     for pose in poses:
-        if pose.image_sha256 != image.header_sha256 or pose.frame != image.frame:
+        why = pose.tie.why_not(image.tie)
+        if why:
             raise GeometryError(
-                f"coil pose {pose.label!r} belongs to frame {pose.frame!r} (image header "
-                f"{pose.image_sha256[:12] or 'none'}), not to {image.frame!r} ({image.header_sha256[:12]})",
+                f"coil pose {pose.label!r} {why}",
                 where=image.source or None,
-                fix="export with the image that the pose was computed on",
+                fix="export with the image that the pose was computed on, or give the transform between the two",
             )
         if pose.label in seen:
             raise GeometryError(f"two poses have the label {pose.label!r}; the navigator could not tell them apart")

@@ -12,7 +12,6 @@ from actionloop.errors import GeometryError, InputError, OptionError
 from actionloop.navigation.conventions import BRAINSIGHT_AXES, LOCALITE_AXES
 from actionloop.navigation.found import NavigationFile, Space
 from actionloop.navigation.laterality import plain
-from actionloop.navigation.parsing import MAX_CHARACTERS
 from actionloop.navigation.telling import name_poses, tell_frame, tell_kept
 from actionloop.types import CoilPose, FloatArray, Image
 
@@ -99,16 +98,6 @@ def tell(
             fix="rename one of them",
         )
     return general, sayings
-
-
-def require_bounded(text: str, *, where: str) -> None:
-    """Refuse a text that is too long to be a marker file, before anything is parsed."""
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(
-            f"the file has {len(text):,} characters; a file of poses has at most {MAX_CHARACTERS:,}",
-            where=where or None,
-            fix="give the file of targets, not an image or a mesh",
-        )
 
 
 def numbers(value: object, n: int, *, what: str, where: str, mm: bool = False) -> FloatArray:

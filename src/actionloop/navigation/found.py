@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from actionloop.errors import GeometryError
-from actionloop.types import FloatArray
+from actionloop.navigation.laterality import without_side
+from actionloop.types import CoilPose, FloatArray, ImageTie, require_pose
 
 Kind = Literal["target", "sample", "electrode", "landmark"]
 Space = Literal["RAS", "LPS", "corner", "unknown"]
@@ -49,16 +50,8 @@ class Entry:
     def __post_init__(self) -> None:
         if self.xyz_ras.shape != (3,) or not np.isfinite(self.xyz_ras).all():
             raise GeometryError(f"the place of {self.label!r} is not three finite numbers")
-        if self.matrix is None:
-            return
-        turn = self.matrix[:3, :3]
-        if self.matrix.shape != (4, 4) or not np.isfinite(self.matrix).all():
-            raise GeometryError(f"the pose {self.label!r} is not a finite 4 x 4 matrix")
-        if not np.allclose(turn.T @ turn, np.eye(3), atol=1e-3) or np.linalg.det(turn) < 0:
-            raise GeometryError(
-                f"the pose {self.label!r} is not a right-handed rotation (determinant {np.linalg.det(turn):+.3f}; "
-                "shear or one flipped axis)"
-            )
+        if self.matrix is not None:
+            require_pose(self.matrix, f"the pose {self.label!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +75,8 @@ class NavigationFile:
     verified : bool
         False where no real file of this system was at hand to try the reader on.
     source : str
+    tie : ImageTie or None
+        The image that the file says it was written for; other programs' files say none.
     """
 
     system: str
@@ -92,8 +87,30 @@ class NavigationFile:
     skipped: tuple[str, ...] = ()
     verified: bool = True
     source: str = ""
+    tie: ImageTie | None = None
 
     @property
     def poses(self) -> tuple[Entry, ...]:
         """Entries that are poses."""
         return tuple(entry for entry in self.entries if entry.matrix is not None)
+
+
+def poses_of(found: NavigationFile) -> list[CoilPose]:
+    """Return the poses of a file, tied to the image that the file names; those of other programs to none.
+
+    Parameters
+    ----------
+    found : NavigationFile
+
+    Returns
+    -------
+    list of CoilPose
+        In the file's order. Sides that an export of ours appended to the names are taken off.
+    """
+    tie = found.tie or ImageTie(found.frame)
+    named = (lambda label: label) if found.tie is None else without_side
+    return [
+        CoilPose(entry.matrix, tie, named(entry.label), entry.note)
+        for entry in found.entries
+        if entry.matrix is not None
+    ]

@@ -11,9 +11,11 @@ from scipy.spatial.transform import Rotation
 from actionloop.errors import GeometryError, InputError, OptionError
 from actionloop.navigation.conventions import rigid
 from actionloop.navigation.corner import from_corner
-from actionloop.navigation.exchange import floats, numbers, require_bounded, table, tell
+from actionloop.navigation.exchange import floats, numbers, table, tell
 from actionloop.navigation.found import Entry, Kind, NavigationFile
 from actionloop.navigation.laterality import plain, without_side
+from actionloop.navigation.parsing import require_bounded
+from actionloop.navigation.telling import told_tie
 from actionloop.types import CoilPose, FloatArray, Image
 
 # InVesalius: x away from the handle, z out of the head. Its own inverse.
@@ -147,6 +149,7 @@ def read_invesalius(text: str, *, source: str = "", image: Image | None = None) 
         tuple(skipped),
         verified=False,
         source=source,
+        tie=told_tie(text),
     )
 
 

@@ -17,9 +17,10 @@ from actionloop.navigation.found import Entry, NavigationFile
 from actionloop.navigation.laterality import plain, without_side
 from actionloop.navigation.parsing import MAX_POSES, parse_xml, require_bottom_row
 from actionloop.navigation.telling import name_poses, tell_frame, tell_kept
-from actionloop.types import CoilPose, FloatArray, Image
+from actionloop.types import CoilPose, FloatArray, Image, ImageTie
 
 _OURS = "actionloop: "
+_TIE = re.compile(r"; frame (.*?); image ([0-9a-f]{1,64});(?: voxels ([0-9a-f]{1,64});)?")
 _NOTE = "; note: "
 _MARKERS = {"InstrumentMarkerList": "InstrumentMarker", "TriggerMarkerList": "TriggerMarker"}
 
@@ -73,7 +74,8 @@ def write_localite(
     for index, (pose, (name, said)) in enumerate(zip(poses, named, strict=True), start=first):
         matrix = (np.eye(4) if space == "RAS" else LPS_TO_RAS) @ pose.matrix @ LOCALITE_AXES
         told.append(said)
-        about = f"{_OURS}{said}; frame {plain(image.frame)}; image {image.header_sha256}; {facts.notice()}"
+        about = f"{_OURS}{said}; frame {plain(image.frame)}; image {image.header_sha256}; "
+        about += f"voxels {image.voxels_sha256}; " * bool(image.voxels_sha256) + facts.notice()
         if pose.note:
             about += _NOTE + plain(pose.note)
         markers.append(_marker(index, name, about, matrix))
@@ -93,17 +95,17 @@ def read_localite(text: str, *, source: str = "") -> list[CoilPose]:
     Returns
     -------
     list of CoilPose
-        RAS mm. Markers whose matrix is the identity were not tracked and are left out. `frame` and `image_sha256`
-        are those of the export for our own files, else 'Localite' and ''.
+        RAS mm. Markers whose matrix is the identity were not tracked and are left out. Those of our own files are tied
+        to the image of the export, others to none.
     """
     poses = []
     for entry in read_localite_file(text, source=source).poses:
-        frame, sha256 = _tie(entry) or ("Localite", "")
+        tie = _tie(entry) or ImageTie("Localite")
         about = entry.raw.get("additionalInformation", "")
         ours = about.startswith(_OURS)
         label, note = (without_side(entry.label), entry.note) if ours else (entry.label, "")
         if entry.matrix is not None:
-            poses.append(CoilPose(entry.matrix, frame, sha256, label, note))
+            poses.append(CoilPose(entry.matrix, tie, label, note))
     return poses
 
 
@@ -162,15 +164,16 @@ def read_localite_file(text: str, *, source: str = "") -> NavigationFile:
         )
     if not entries:
         skipped.append("the file has no poses" if elements else "the file has no poses: its list of markers is empty")
-    frame = (_tie(entries[0]) if entries else None) or (f"coordinateSpace {space} of the session's image",)
-    return NavigationFile("Localite", "", frame[0], space, tuple(entries), tuple(skipped), source=source)
+    tie = _tie(entries[0]) if entries else None
+    frame = f"coordinateSpace {space} of the session's image" if tie is None else tie.frame
+    return NavigationFile("Localite", "", frame, space, tuple(entries), tuple(skipped), source=source, tie=tie)
 
 
-def _tie(entry: Entry) -> tuple[str, str] | None:
-    """Frame and image hash of an entry that we wrote."""
+def _tie(entry: Entry) -> ImageTie | None:
+    """Image of an entry that we wrote."""
     about = entry.raw.get("additionalInformation", "")
-    tied = re.search(r"; frame (.*?); image ([0-9a-f]+);", about) if about.startswith(_OURS) else None
-    return (tied.group(1), tied.group(2)) if tied else None
+    found = _TIE.search(about) if about.startswith(_OURS) else None
+    return ImageTie(found[1], found[2], found[3] or "") if found else None
 
 
 def _raw(element: ElementTree.Element, marker: ElementTree.Element) -> dict[str, object]:
@@ -188,7 +191,7 @@ def _kept_markers(kept: NavigationFile | None, image: Image) -> list[str]:
     markers = []
     for entry in kept.entries if kept else ():
         tied = _tie(entry)
-        if entry.kind != "target" or (tied and tied[1] != image.header_sha256):
+        if entry.kind != "target" or (tied and tied.why_not(image.tie)):
             raise GeometryError(
                 f"{entry.label!r} cannot stand unchanged among the targets of this image: "
                 + ("it belongs to another image" if tied else "it is a trigger marker, where a pulse was given"),

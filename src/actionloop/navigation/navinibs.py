@@ -14,6 +14,7 @@ from actionloop.navigation.exchange import Saying, items, mapping, numbers, tell
 from actionloop.navigation.found import Entry, NavigationFile
 from actionloop.navigation.laterality import without_side
 from actionloop.navigation.parsing import parse_json, require_bottom_row
+from actionloop.navigation.telling import told_tie
 from actionloop.types import CoilPose, FloatArray, Image
 
 # Between a target and the coil's own axes no more than the thickness of a foam is a matter of definition.
@@ -126,7 +127,15 @@ def read_navinibs(text: str, *, source: str = "") -> NavigationFile:
         skipped += why
         entries += [entry] if entry else []
     return NavigationFile(
-        "NaviNIBS", "", "MRI space of the session", "RAS", tuple(entries), tuple(skipped), verified=False, source=source
+        "NaviNIBS",
+        "",
+        "MRI space of the session",
+        "RAS",
+        tuple(entries),
+        tuple(skipped),
+        verified=False,
+        source=source,
+        tie=told_tie(text),
     )
 
 

@@ -20,14 +20,14 @@ from actionloop.navigation.exchange import (
     items,
     mapping,
     numbers,
-    require_bounded,
     table,
     tell,
     words,
 )
 from actionloop.navigation.found import Entry, Kind, NavigationFile
 from actionloop.navigation.laterality import plain, without_side
-from actionloop.navigation.parsing import parse_json, require_bottom_row
+from actionloop.navigation.parsing import parse_json, require_bottom_row, require_bounded
+from actionloop.navigation.telling import told_tie
 from actionloop.types import CoilPose, FloatArray, Image
 
 _PROPOSAL = "NIBS-BIDS proposal 6.2 (BEP037, not part of BIDS)"
@@ -141,6 +141,7 @@ def read_nibsbids(
         tuple(skipped),
         verified=False,
         source=source,
+        tie=told_tie(sidecar) if ours else None,
     )
 
 
@@ -170,6 +171,7 @@ def _sidecar(general: Sequence[str], sayings: Sequence[Saying], image: Image, in
         "Proposal": _PROPOSAL,
         "CoilAxes": OUR_AXES,
         "ImageHeaderSHA256": image.header_sha256,
+        "ImageVoxelsSHA256": image.voxels_sha256,
         "About": list(general),
         "Sides": [one.said for one in sayings],
     }

@@ -17,6 +17,22 @@ MAX_CHARACTERS = 64_000_000
 MAX_POSES = 100_000
 
 
+def require_bounded(text: str, *, where: str) -> None:
+    """Refuse a text that is too long to be a file of poses, before anything is parsed.
+
+    Raises
+    ------
+    InputError
+        Longer than `MAX_CHARACTERS`.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(
+            f"the file has {len(text):,} characters; a file of poses has at most {MAX_CHARACTERS:,}",
+            where=where or None,
+            fix="give the file of targets, not an image or a mesh",
+        )
+
+
 def parse_xml(text: str, *, source: str, doctype: str = "") -> ElementTree.Element:
     """Parse XML that declares no entities.
 
@@ -37,7 +53,7 @@ def parse_xml(text: str, *, source: str, doctype: str = "") -> ElementTree.Eleme
     InputError
         Too long, damaged, or with a document type that the format does not have.
     """
-    _require_size(text, source)
+    require_bounded(text, where=source)
     body = text.lstrip("\ufeff")
     if doctype:
         body = re.sub(rf"<!DOCTYPE\s+{re.escape(doctype)}\s*>", "", body, count=1)
@@ -63,7 +79,7 @@ def parse_json(text: str, *, source: str) -> Any:
     InputError
         Too long, damaged, or nested too deeply.
     """
-    _require_size(text, source)
+    require_bounded(text, where=source)
     try:
         return json.loads(text.lstrip("\ufeff"))
     except (ValueError, RecursionError) as error:
@@ -89,12 +105,3 @@ def require_bottom_row(matrix: FloatArray, *, label: str, where: str) -> None:
         where=where or None,
         fix="export the pose again with its axes in columns",
     )
-
-
-def _require_size(text: str, source: str) -> None:
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(
-            f"the file has {len(text):,} characters, expected at most {MAX_CHARACTERS:,}",
-            where=source or None,
-            fix="give a navigation file",
-        )

@@ -15,7 +15,7 @@ from actionloop.navigation.laterality import plain
 from actionloop.navigation.parsing import MAX_POSES, parse_json, require_bottom_row
 from actionloop.navigation.simnibsmat import load_mat
 from actionloop.navigation.telling import name_poses, tell_frame, tell_kept
-from actionloop.types import CoilPose, FloatArray, Image
+from actionloop.types import CoilPose, FloatArray, Image, ImageTie
 
 # No scalp comes this near to the origin of a head image: such a place is relative, in metres, or was never set.
 NEAREST_MM = 40.0
@@ -147,6 +147,7 @@ def write_simnibs(poses: Sequence[CoilPose], *, image: Image, kept: NavigationFi
         "comment": comment,
         "frame": plain(image.frame),
         "image_header_sha256": image.header_sha256,
+        "image_voxels_sha256": image.voxels_sha256,
         "coordinates": "absolute",
         "names": [*(entry.label for entry in before), *(name for name, _ in named)],
         "laterality": [*("as read" for _ in before), *(said for _, said in named)],
@@ -176,6 +177,7 @@ def pack_simnibs(poses: Sequence[CoilPose], *, image: Image) -> dict[str, Any]:
         "coordinates": "absolute",
         "frame": plain(image.frame),
         "image_header_sha256": image.header_sha256,
+        "image_voxels_sha256": image.voxels_sha256,
         "comment": np.array(tell_frame(image), dtype=object),
     }
 
@@ -212,9 +214,18 @@ def _read(data: Any, *, source: str, absolute: bool) -> NavigationFile:
     if not entries:
         skipped.append("the file has no poses")
     frame = plain(str(about.get("frame", ""))) or _UNSAID
+    header, voxels = (plain(str(about.get(f"image_{what}_sha256", ""))) for what in ("header", "voxels"))
     return NavigationFile(
-        "SimNIBS", "", frame, "RAS", tuple(entries), tuple(skipped), verified=False, source=source
-    )  # fmt: skip
+        "SimNIBS",
+        "",
+        frame,
+        "RAS",
+        tuple(entries),
+        tuple(skipped),
+        verified=False,
+        source=source,
+        tie=ImageTie(frame, header, voxels) if header else None,
+    )
 
 
 def _named(data: Any, source: str) -> Iterator[tuple[str, str, FloatArray | None]]:

@@ -25,6 +25,7 @@ from actionloop.navigation.exchange import (
 from actionloop.navigation.found import Entry, NavigationFile, Space
 from actionloop.navigation.laterality import from_landmarks, without_side
 from actionloop.navigation.parsing import parse_json
+from actionloop.navigation.telling import told_tie
 from actionloop.types import CoilPose, FloatArray, Image
 
 _SCHEMA = (
@@ -151,6 +152,7 @@ def read_slicer(text: str, *, source: str = "", axes: Axes | None = None) -> Nav
         tuple(skipped),
         verified=False,
         source=source,
+        tie=told_tie(text),
     )
 
 

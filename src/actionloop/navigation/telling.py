@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from actionloop import __version__, facts
@@ -9,7 +10,12 @@ from actionloop.errors import GeometryError
 from actionloop.navigation.conventions import image_frame, require_something, require_tied
 from actionloop.navigation.found import NavigationFile, Space
 from actionloop.navigation.laterality import plain, side_of, statement, with_side
-from actionloop.types import CoilPose, Image
+from actionloop.types import CoilPose, Image, ImageTie
+
+_HEADER, _VOXELS = (re.compile(rf"image {what} sha256: ([0-9a-f]{{64}})") for what in ("header", "voxels"))
+_FRAME = re.compile(r"\bframe: (.{1,200}?)(?: \(NIfTI [SQ]form, [^)]*\)|$)", re.MULTILINE)
+
+ON_A_TEMPLATE = "These places are on a template head, not on a person: never navigate a person with them."
 
 
 def tell_frame(image: Image) -> list[str]:
@@ -27,9 +33,33 @@ def tell_frame(image: Image) -> list[str]:
         f"frame: {plain(image.frame)} (NIfTI {frame.form}form, {frame.name}; millimetres)",
         f"image header sha256: {image.header_sha256}",
     ]
+    if image.voxels_sha256:
+        told.append(f"image voxels sha256: {image.voxels_sha256}")
     if frame.template:
-        told.append("These places are on a template head, not on a person: never navigate a person with them.")
+        told.append(ON_A_TEMPLATE)
     return told
+
+
+def told_tie(text: str) -> ImageTie | None:
+    """Find the image that an export of ours says it belongs to.
+
+    Parameters
+    ----------
+    text : str
+        The whole file.
+
+    Returns
+    -------
+    ImageTie or None
+        None in a file that says none, or several.
+    """
+    headers = set(_HEADER.findall(text))
+    if len(headers) != 1:
+        return None
+    voxels, frames = set(_VOXELS.findall(text)), _FRAME.findall(text)
+    # In JSON the name stands with its quotes escaped.
+    frame = frames[0].replace('\\"', '"').replace("\\\\", "\\") if frames else ""
+    return ImageTie(frame, headers.pop(), voxels.pop() if len(voxels) == 1 else "")
 
 
 def name_poses(

@@ -15,7 +15,7 @@ from actionloop.navigation.conventions import rigid
 from actionloop.navigation.found import Entry, NavigationFile
 from actionloop.navigation.laterality import plain
 from actionloop.navigation.parsing import MAX_POSES, parse_json, require_bottom_row
-from actionloop.navigation.telling import name_poses, tell_frame, tell_kept
+from actionloop.navigation.telling import name_poses, tell_frame, tell_kept, told_tie
 from actionloop.types import CoilPose, FloatArray, Image
 
 # What a marker must say of its numbers before they can be taken as ours.
@@ -84,7 +84,9 @@ def read_visor(text: str, *, source: str = "", image: Image | None = None) -> Na
         skipped.append("the file has no poses")
     frame = "ASSOCIATED_IMAGE" + ("" if info else " (the file does not describe the image)")
     version = plain(f"{about.get('AppName', '')} {about.get('AppVersion', '')}")
-    return NavigationFile("Visor2", version, frame, "RAS", tuple(entries), tuple(skipped), source=source)
+    return NavigationFile(
+        "Visor2", version, frame, "RAS", tuple(entries), tuple(skipped), source=source, tie=told_tie(text)
+    )
 
 
 def write_visor(

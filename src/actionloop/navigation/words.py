@@ -10,7 +10,7 @@ import numpy as np
 from actionloop.brain import Scalp
 from actionloop.errors import GeometryError
 from actionloop.navigation.laterality import plain
-from actionloop.types import HEMISPHERES, FloatArray, Hemisphere, Surface
+from actionloop.types import HEMISPHERES, SIDES, FloatArray, Hemisphere, Surface
 
 # Own choices. Cortex this near to the coil's axis is under it; beyond the reach it is not the coil's any more.
 _UNDER_MM, _REACH_MM = 4.0, 120.0
@@ -23,7 +23,6 @@ _FACING = 0.9
 # Over the ears "away from the midline" is downwards.
 _UPRIGHT = 0.9
 _MIDLINE_MM = 10.0
-_SIDES: Mapping[Hemisphere, str] = {"L": "left", "R": "right"}
 
 
 @dataclass(frozen=True)
@@ -119,12 +118,12 @@ def describe_pose(
     hemisphere, vertex, beside = under
     depth = float(scalp.nearest(surfaces[hemisphere].vertices[vertex])[2])
     region = "" if names is None else plain(str(names[hemisphere][vertex])) or "unnamed"
-    where = f"the {_SIDES[hemisphere]} hemisphere ({hemisphere})"
+    where = f"the {SIDES[hemisphere]} hemisphere ({hemisphere})"
     aims = f"It points at {f'{region}, ' if region else ''}{where}, {depth:.0f} mm under the scalp"
     aims += "." if beside <= _UNDER_MM else f"; the axis passes {beside:.0f} mm beside the nearest cortex."
-    if side not in ("midline", _SIDES[hemisphere]):
+    if side not in ("midline", SIDES[hemisphere]):
         warnings.append(
-            f"The coil stands on the {side} but points at the {_SIDES[hemisphere]} hemisphere: check the side."
+            f"The coil stands on the {side} but points at the {SIDES[hemisphere]} hemisphere: check the side."
         )
     sentences = (*warnings, aims, *said)
     return PoseWords(sentences, tuple(warnings), hemisphere, vertex, region, side, depth, gap, tilt, handle)

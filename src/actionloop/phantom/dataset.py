@@ -19,11 +19,10 @@ from actionloop.phantom.loudness import calibrated
 from actionloop.phantom.person import PhantomPerson, draw_person, given_person
 from actionloop.phantom.series import check_length, simulate_session
 from actionloop.phantom.template import template
-from actionloop.types import IntArray, NetworkMap
+from actionloop.types import SIDES, IntArray, NetworkMap
 
 SESSIONS = 2
 TRUTH = "truth"
-_SIDES = {"L": "left", "R": "right"}
 
 Note = Callable[[str], object]
 
@@ -186,7 +185,7 @@ def _write_truth(folder: Path, label: str, person: PhantomPerson, options: Mappi
         {
             "name": f"{node.name} {node.hemisphere}",
             "network": node.network,
-            "side": _SIDES[node.hemisphere],
+            "side": SIDES[node.hemisphere],
             **dict(zip("xyz", map(float, node.xyz_mni), strict=True)),
             "area": node.area_mm2,
             "vertex": node.vertex,

@@ -16,7 +16,7 @@ from actionloop.errors import ResourceError
 from actionloop.files import atlas, network_colour
 from actionloop.phantom.template import Side, template
 from actionloop.phantom.warp import on_sphere
-from actionloop.types import HEMISPHERES, FloatArray, Hemisphere, IntArray
+from actionloop.types import HEMISPHERES, SIDES, FloatArray, Hemisphere, IntArray
 
 STRIP = ("SCAN superior", "SCAN middle", "SCAN inferior")
 
@@ -237,7 +237,7 @@ def _node(entry: Mapping[str, Any], hemisphere: Hemisphere, key: int, index: int
 
 
 def _place(entry: Mapping[str, Any], hemisphere: Hemisphere) -> FloatArray:
-    return np.array(entry["left" if hemisphere == "L" else "right"], dtype=np.float64)
+    return np.array(entry[SIDES[hemisphere]], dtype=np.float64)
 
 
 def _vertex(entry: Mapping[str, Any], hemisphere: Hemisphere) -> int:

@@ -26,7 +26,7 @@ from actionloop.phantom.group import (
 )
 from actionloop.phantom.template import template
 from actionloop.phantom.warp import Warp, WarpScale, draw_warp, on_sphere, random_field
-from actionloop.types import HEMISPHERES, FloatArray, Hemisphere, IntArray
+from actionloop.types import HEMISPHERES, SIDES, FloatArray, Hemisphere, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +278,7 @@ def _place_name(network: str, hemisphere: Hemisphere, vertex: int) -> str:
         inside = area_names(hemisphere)[vertex] in data["nodes"]["dlpfc"]
         return "AMN dlPFC" if inside else "AMN"
     xyz = template().sides[hemisphere].midthickness.vertices[vertex]
-    peaks = {e["name"]: np.array(e["left" if hemisphere == "L" else "right"]) for e in data["scan"]["node"]}
+    peaks = {e["name"]: np.array(e[SIDES[hemisphere]]) for e in data["scan"]["node"]}
     return str(min(peaks, key=lambda name: float(np.linalg.norm(peaks[name] - xyz))))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from actionloop import files
-from actionloop.brain import vertex_areas
 from actionloop.errors import OptionError
+from actionloop.networks import describe_piece, mask_of
 from actionloop.pipeline.head import Head
-from actionloop.types import HEMISPHERES, FloatArray, Hemisphere, NetworkMap, Piece, Target
+from actionloop.targets import Ranking, geometric_pose
+from actionloop.types import HEMISPHERES, FloatArray, Hemisphere, NetworkMap, Target
 
 # A place farther than this from the cortex is not one to aim at; a named place is a disc of this radius.
 _FARTHEST_MM, _DISC_MM = 15.0, 8.0
@@ -89,33 +91,23 @@ def aim_at(xyz_ras: FloatArray, network_map: NetworkMap, head: Head, *, rank: in
     network = network_map.names[list(map(int, network_map.keys)).index(label)]
     surface = anatomy.surface(side)
     xyz = surface.vertices[vertex]
-    inside = axis.to_mesh(network_map.members(network), side, fill=False)
-    disc = np.flatnonzero((np.linalg.norm(surface.vertices - xyz, axis=1) <= _DISC_MM) & inside)
-    probability = network_map.probability[network_map.names.index(network)]
-    template = files.template_anatomy().surface(side).vertices[vertex]
-    piece = Piece(
-        name=f"coordinate in {network}",
-        network=network,
-        hemisphere=side,
-        vertices=disc,
-        area_mm2=float(vertex_areas(surface)[disc].sum()),
-        centre_vertex=vertex,
-        centre_ras=xyz,
-        centre_mni=template,
-        peak_vertex=vertex,
-        peak_ras=xyz,
-        peak_mni=template,
-        mean_probability=float(axis.to_mesh(probability, side)[disc].mean()),
-        peak_probability=float(probability[at]),
-        mean_confidence=float(network_map.confidence[at]),
+    near = np.linalg.norm(surface.vertices - xyz, axis=1) <= _DISC_MM
+    template = files.template_anatomy()
+    piece = describe_piece(
+        network_map,
+        anatomy,
+        template,
+        vertices=np.flatnonzero(near & mask_of(network_map, network, side)),
+        place=(f"coordinate in {network}", network, side),
     )
+    xyz_mni = template.surface(side).vertices[vertex]
     entry = None if head.scalp is None else head.scalp.nearest(xyz)
-    return Target(
+    target = Target(
         rank=rank,
-        piece=piece,
+        piece=replace(piece, centre_vertex=vertex, centre_ras=xyz, centre_mni=xyz_mni),
         vertex=vertex,
         xyz_ras=xyz,
-        xyz_mni=template,
+        xyz_mni=xyz_mni,
         score=float("nan"),
         terms={},
         reasons=(f"asked for: {_mm(xyz_ras)}, {distance:.1f} mm from the cortex",),
@@ -123,6 +115,14 @@ def aim_at(xyz_ras: FloatArray, network_map: NetworkMap, head: Head, *, rank: in
         sulcal_depth=float(anatomy.sulc[side][vertex]),
         entry_ras=None if entry is None else entry[0],
         scalp_distance_mm=None if entry is None else entry[2],
+        tie=None if head.image is None else head.image.tie,
+    )
+    if entry is None or head.image is None:
+        return target
+    lay = Ranking.default().pose
+    return replace(
+        target,
+        pose=geometric_pose(entry[0], entry[1], hemisphere=side, image=head.image, label=target.name, **lay),
     )
 
 

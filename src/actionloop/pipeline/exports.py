@@ -80,6 +80,7 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
         frame=result.head.anatomy.frame,
         anatomy=result.head.anatomy.description,
         image_sha256=None if result.head.image is None else result.head.image.header_sha256,
+        voxels_sha256=None if result.head.image is None else result.head.image.voxels_sha256,
         navigation=navigation_state(result),
         reliability=_reliability(result),
         coil_poses=_posing(result),
@@ -99,7 +100,7 @@ def navigation_state(result: PersonResult) -> str:
         return result.head.reason or "no target"
     if not result.exported:
         return f"withheld: no reliable target{f' ({result.unjudged})' if result.unjudged else ''}"
-    return "forced" if len(result.exported) > len(result.trusted) else "written"
+    return "forced" if result.job.settings.force and len(result.targets) > len(result.trusted) else "written"
 
 
 def _reliability(result: PersonResult) -> dict[str, Any]:
@@ -260,9 +261,7 @@ def navigation_poses(result: PersonResult) -> list[CoilPose]:
 
 def verdict_of(result: PersonResult, target: Target) -> TargetReliability | None:
     """Return the verdict on a target; None where there is none."""
-    found = () if result.reliability is None else result.reliability.targets
-    same = (one for one in found if (one.name, one.hemisphere) == (target.name, target.piece.hemisphere))
-    return next(same, None)
+    return None if result.reliability is None else result.reliability.of(target)
 
 
 def _told(pose: CoilPose, verdict: TargetReliability | None) -> CoilPose:

@@ -41,15 +41,16 @@ class FieldHead:
 
     Attributes
     ----------
-    model : HeadModel
+    model : HeadModel or None
+        None where a sphere fitted to the scalp does.
     scalp : Scalp
         In the same frame.
     notes : tuple of str
     """
 
-    model: HeadModel
+    model: HeadModel | None
     scalp: Scalp
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def field_head(job: PersonJob, head: Head, steps: Steps, key: str) -> FieldHead:
@@ -203,6 +204,7 @@ def missing_scalp(head: Head, scalp: Scalp) -> MissingScalp:
 
 def _to_arrays(made: FieldHead) -> Arrays:
     model, scalp = made.model, made.scalp
+    assert model is not None
     said = {
         "frame": model.frame,
         "description": model.description,

@@ -14,6 +14,7 @@ from actionloop.pipeline.exports import Written, entities_of, navigation_poses, 
 from actionloop.pipeline.paragraph import cleaned_here, from_phantoms, methods, references
 from actionloop.pipeline.person import PersonResult, best_targets
 from actionloop.pipeline.posepage import pose_section
+from actionloop.pipeline.posewords import out_of_reach
 from actionloop.pipeline.priors import PHANTOMS
 from actionloop.pipeline.trustpage import trust_content
 from actionloop.poses import PoseSearch
@@ -128,7 +129,8 @@ def in_short(result: PersonResult, written: Written) -> str:
     """Say the best targets, what is missing, and where the navigation files are or why there are none."""
     lines = best_targets(result.targets) or ["no target was found"]
     lines += [f"note: {gap}" for gap in result.gaps]
-    lines += [_pose_in_short(search) for search in result.posing.searches]
+    for search in result.posing.searches:
+        lines += [_pose_in_short(search), *([out_of_reach(search)] if out_of_reach(search) else [])]
     lines += [f"for navigation: {path}" for key, path in written if key in _NAVIGATION]
     reason = _navigation_reason(result)
     if reason:

@@ -37,6 +37,7 @@ from actionloop.reliability import Reliability
 from actionloop.reliability.matching import Ruler
 from actionloop.targets import rank_targets, read_sites
 from actionloop.types import (
+    SIDES,
     BoolArray,
     FloatArray,
     NetworkMap,
@@ -379,9 +380,8 @@ def _notes(job: PersonJob, head: Head, lesion: BoolArray, prior: Prior | None) -
 
 def best_targets(targets: Sequence[Target], *, most: int = 3) -> list[str]:
     """One line per target, best first, laterality in words and in sign."""
-    words = {"L": "left", "R": "right"}
     return [
-        f"{target.rank}. {target.piece.name}, {words[target.piece.hemisphere]} "
+        f"{target.rank}. {target.piece.name}, {SIDES[target.piece.hemisphere]} "
         "(x {:+.1f}, y {:+.1f}, z {:+.1f} mm; ".format(*target.xyz_ras)
         + f"score {target.score:.2f})"
         for target in targets[:most]

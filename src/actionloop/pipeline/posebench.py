@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionloop import facts
-from actionloop.brain import Scalp
 from actionloop.errors import GeometryError
 from actionloop.field import FieldSolver
 from actionloop.pipeline.head import Head
@@ -61,12 +60,11 @@ class PoseBench:
         network_map: NetworkMap,
         sites: Sequence[SiteReading],
         reliability: Reliability | None,
-        made: FieldHead | Scalp,
+        made: FieldHead,
         coil: Coil,
     ) -> None:
         self._job, self._head, self._map, self._sites = job, head, network_map, sites
         self._reliability, self._made, self._coil = reliability, made, coil
-        self._scalp = made if isinstance(made, Scalp) else made.scalp
         self._settings = SearchSettings.default()
 
     def search(self, target: Target, progress: Progress) -> PoseSearch:
@@ -90,11 +88,11 @@ class PoseBench:
 
     def sphere(self, aim_ras: FloatArray) -> Sphere:
         """Return the sphere that is fitted to the scalp over a place of the cortex."""
-        return fit_sphere(self._scalp, aim_ras)
+        return fit_sphere(self._made.scalp, aim_ras)
 
     def _preview(self, target: Target, progress: Progress) -> PoseSearch:
         aim_ras = self._head.anatomy.surface(target.piece.hemisphere).vertices[target.vertex]
-        bench = SphereHead(self.sphere(aim_ras), self._head.anatomy, self._scalp, self._coil, self._cortex)
+        bench = SphereHead(self.sphere(aim_ras), self._head.anatomy, self._made.scalp, self._coil, self._cortex)
         found = preview_pose(
             bench,
             PoseAim.of(target),
@@ -110,10 +108,10 @@ class PoseBench:
     @cached_property
     def ready(self) -> PoseHead:
         """The head with its equations set up."""
-        if isinstance(self._made, Scalp):
+        if self._made.model is None:
             raise GeometryError("fields in the head need a head model", fix="search with --engine fem")
         solver = FieldSolver(self._made.model)
-        return PoseHead(solver, self._head.anatomy, self._scalp, self._coil, self._cortex)
+        return PoseHead(solver, self._head.anatomy, self._made.scalp, self._coil, self._cortex)
 
     @cached_property
     def _cortex(self) -> dict[Hemisphere, BoolArray]:
@@ -141,7 +139,7 @@ class PoseBench:
         }
         found = {}
         for name, place in places.items():
-            point, normal, _ = self._scalp.nearest(place)
+            point, normal, _ = self._made.scalp.nearest(place)
             found[name] = geometric_matrix(point, normal, hemisphere=side, handle_deg=self._settings.handle_deg)
         return found
 
@@ -170,12 +168,7 @@ class PoseBench:
 
         if self._reliability is not None and network in self._reliability.resamples.members:
             resamples = self._reliability.resamples
-            same = (
-                one
-                for one in self._reliability.targets
-                if (one.name, one.hemisphere) == (target.name, target.piece.hemisphere)
-            )
-            judged = next(same, None)
+            judged = self._reliability.of(target)
             members = (placed(resamples.rows_of(network, number)) for number in range(resamples.n))
             return maps_of(members, right=None if judged is None else judged.probability)
         if self._map.measure != "probability":

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from actionloop.brain import Scalp
-from actionloop.files import SIDES
 from actionloop.pipeline.posepictures import Posed, coiled_head, draw_poses
 from actionloop.pipeline.posewords import (
     alone_words,
@@ -20,12 +19,13 @@ from actionloop.pipeline.posewords import (
     field_words,
     limit_words,
     number,
+    out_of_reach,
     percent,
     preview_words,
 )
 from actionloop.poses.found import PoseSearch, ScoredPose
 from actionloop.report import CoilContent, CoilTarget, Picture, Table
-from actionloop.types import Anatomy, Coil, FloatArray, NetworkMap, Target
+from actionloop.types import SIDES, Anatomy, Coil, FloatArray, NetworkMap, Target
 
 GEOMETRIC = "geometric"
 """Label of the pose that distances and angles are measured from."""
@@ -89,6 +89,7 @@ def pose_section(  # noqa: PLR0913 - the section shows all of it
         warnings.append(
             "The head model is a template's head carried over to this person: poses and fields are approximate."
         )
+    warnings += [words for words in map(out_of_reach, searches) if words]
     if posed and scalp is None:
         warnings.append("There is no scalp, so the coil is not drawn on the head.")
     told = any(one.current.didt_a_per_us is not None for one in posed)

@@ -9,11 +9,10 @@ import numpy as np
 
 from actionloop import figures
 from actionloop.brain import Scalp
-from actionloop.files import SIDES
 from actionloop.pipeline.posewords import Current, alone_words, number, percent
 from actionloop.poses.found import PoseSearch
 from actionloop.report import CoiledHead, Picture, PlacedCoil
-from actionloop.types import HEMISPHERES, Anatomy, BoolArray, Coil, FloatArray, Hemisphere, NetworkMap
+from actionloop.types import HEMISPHERES, SIDES, Anatomy, BoolArray, Coil, FloatArray, Hemisphere, NetworkMap
 
 _PIXELS_PER_MM = 3.0
 

@@ -86,6 +86,20 @@ def preview_words() -> str:
     )
 
 
+def out_of_reach(search: PoseSearch) -> str:
+    """Say that no pose reaches a target; empty where one does."""
+    best, chance, limits = search.best, search.chance, facts.load("poses")["reach"]
+    likely = math.nan if chance is None else chance.on_target
+    if not (best.on_target < limits["least_share"] or likely < limits["least_chance"]):
+        return ""
+    judged = "" if chance is None else f", chance of hitting {percent(likely)}"
+    return (
+        f"Out of reach: no pose of {search.coil} brings the field to {search.name} (at best "
+        f"{percent(best.on_target)} of the stimulated cortex lies in {search.network}{judged}). Crowns beside it get "
+        "more field than the target does. Choose another target."
+    )
+
+
 def field_words(search: PoseSearch, current: Current) -> list[str]:
     """Say what the best pose does, where it is, and which way the current and the handle go."""
     best = search.best

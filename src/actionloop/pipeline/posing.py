@@ -68,8 +68,7 @@ class Posing:
 
     def of(self, target: Target) -> PoseSearch | None:
         """Return the search for a target; None where there was none."""
-        same = (one for one in self.searches if (one.name, one.hemisphere) == (target.name, target.piece.hemisphere))
-        return next(same, None)
+        return next((one for one in self.searches if one.name == target.name), None)
 
 
 def find_poses(
@@ -117,35 +116,32 @@ def find_poses(
     steps, head_key, map_key = kept
     # A preview needs no head model where the scalp is there without one.
     bare = wanted.engine == "sphere" and wanted.head is None
-    made = head.scalp if bare and head.scalp is not None else field_head(job, head, steps, head_key)
-    scalp = made if isinstance(made, Scalp) else made.scalp
+    made = FieldHead(None, head.scalp) if bare and head.scalp is not None else field_head(job, head, steps, head_key)
     bench = PoseBench(job, head, network_map, sites, reliability, made, coil)
-    searches, cuts = [], missing_scalp(head, scalp)
-    told = [*(made.notes if isinstance(made, FieldHead) else ()), *cuts.reasons]
+    searches, cuts = [], missing_scalp(head, made.scalp)
+    told = [*made.notes, *cuts.reasons]
+    shaped = {
+        "map": map_key,
+        "head": head_key,
+        "coil": _described(coil),
+        "engine": wanted.engine,
+        "draws": [wanted.draws, job.settings.seed, wanted.draws and _judged(reliability)],
+        "versions": [facts.load(name)["version"] for name in ("poses", "chance")],
+    }
     for target in targets:
         if cuts.near(target):
             told.append(f"No pose for {target.name}: the scalp that the coil needs there is cut away in the T1.")
             continue
-        key = key_of(
-            {
-                "map": map_key,
-                "head": head_key,
-                "coil": _described(coil),
-                "target": [target.name, target.vertex],
-                "engine": wanted.engine,
-                "draws": [wanted.draws, job.settings.seed, wanted.draws and _judged(reliability)],
-                "versions": [facts.load(name)["version"] for name in ("poses", "chance")],
-            }
-        )
+        key = key_of({**shaped, "target": [target.name, target.vertex]})
         name = f"pose{target.piece.hemisphere}{''.join(filter(str.isalnum, target.name))}"
         arrays, _ = steps.run(name, key, partial(_searched, bench, target, progress))
         searches.append(search_from_arrays(arrays))
     posing = Posing(
         searches=tuple(searches),
         coil=coil,
-        scalp=scalp,
-        head=made.model.description if isinstance(made, FieldHead) else "",
-        approximate=isinstance(made, FieldHead) and made.model.approximate,
+        scalp=made.scalp,
+        head="" if made.model is None else made.model.description,
+        approximate=made.model is not None and made.model.approximate,
         notes=tuple(told),
         session=_session(searches, coil),
         reason="" if searches else "the scalp over every target is cut away in the T1",
@@ -225,7 +221,7 @@ def posed(targets: Sequence[Target], posing: Posing, head: Head) -> tuple[Target
         )
         if posing.approximate:
             note += ", approximate head"
-        pose = CoilPose(search.best.matrix, image.frame, image.header_sha256, target.name, note)
+        pose = CoilPose(search.best.matrix, image.tie, target.name, note)
         found.append(replace(target, pose=pose))
     return tuple(found)
 

@@ -120,8 +120,8 @@ def trusted(targets: Sequence[Target], reliability: Reliability | None) -> list[
     """Return the targets whose verdict is better than 'none'."""
     if reliability is None:
         return []
-    good = {(one.name, one.hemisphere) for one in reliability.targets if one.verdict != "none"}
-    return [target for target in targets if (target.name, target.piece.hemisphere) in good]
+    verdicts = [reliability.of(target) for target in targets]
+    return [target for target, one in zip(targets, verdicts, strict=True) if one is not None and one.verdict != "none"]
 
 
 def _subject(

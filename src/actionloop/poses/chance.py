@@ -9,7 +9,7 @@ import numpy as np
 
 from actionloop import facts
 from actionloop.errors import GeometryError, OptionError
-from actionloop.field.model import TISSUES
+from actionloop.field import TISSUES
 from actionloop.poses.draws import Drawn, Maps, Spread, displaced, draw, log_factors, published_spread
 from actionloop.poses.found import Chance
 from actionloop.poses.hottest import Hottest, join, measure_strength, strongest

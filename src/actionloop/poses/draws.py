@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from actionloop import facts
 from actionloop.errors import OptionError
-from actionloop.field.model import TISSUES
+from actionloop.field import TISSUES
 from actionloop.types import BoolArray, FloatArray, IntArray
 
 KINDS = ("map", "registration", "placement", "conductivity")

@@ -11,11 +11,10 @@ from scipy.spatial import cKDTree
 
 from actionloop.brain import Scalp
 from actionloop.errors import GeometryError
-from actionloop.field import TISSUES, FieldSolver, Reader, primary_field_on_lattice
+from actionloop.field import GREY, WHITE, FieldSolver, Reader, primary_field_on_lattice
 from actionloop.poses.cortex import CortexHead, SolvedFields
 from actionloop.types import HEMISPHERES, Anatomy, BoolArray, Coil, FloatArray, Hemisphere, IntArray
 
-_WHITE, _GREY = TISSUES.index("white"), TISSUES.index("grey")
 # Vertices farther than so many voxels from grey matter have no field; more than this share of them is an error.
 _FAR_VOXELS, _MOST_FAR = 2.5, 0.05
 # Of the largest dA/dt in the head; far below what the voxels cost.
@@ -66,7 +65,7 @@ class PoseHead(CortexHead):
             A mask of another mesh, or too many vertices far from grey matter.
         """
         model = self.solver.head
-        voxels: IntArray = np.argwhere(model.tissue == _GREY)
+        voxels: IntArray = np.argwhere(model.tissue == GREY)
         grey = cKDTree(model.centres(voxels))
         found: dict[Hemisphere, IntArray] = {}
         for hemisphere in HEMISPHERES:
@@ -99,7 +98,7 @@ class PoseHead(CortexHead):
     def brain_mm(self) -> FloatArray:
         """Centres of the voxels of white and grey matter; (voxel, 3)."""
         tissue = self.solver.head.tissue
-        voxels: IntArray = np.argwhere((tissue == _WHITE) | (tissue == _GREY))
+        voxels: IntArray = np.argwhere((tissue == WHITE) | (tissue == GREY))
         return self.solver.head.centres(voxels)
 
 

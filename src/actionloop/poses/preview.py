@@ -11,7 +11,7 @@ import numpy as np
 from actionloop import facts
 from actionloop.brain import Scalp
 from actionloop.errors import GeometryError
-from actionloop.field.layered import element_distances, sphere_field, sphere_fields
+from actionloop.field import element_distances, sphere_field, sphere_fields
 from actionloop.poses.cortex import CortexHead, SolvedFields
 from actionloop.poses.found import PoseSearch
 from actionloop.poses.search import search_by

@@ -6,9 +6,7 @@ import numpy as np
 
 from actionloop import facts
 from actionloop.errors import GeometryError
-from actionloop.field.model import TISSUES
-from actionloop.field.reader import Reader
-from actionloop.field.solver import FieldSolver
+from actionloop.field import TISSUES, FieldSolver, Reader
 from actionloop.types import FloatArray
 
 # Stiffness of a cube of trilinear elements per conductivity and edge: 1/3 for a corner with itself, 0 along an edge,

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from actionloop.errors import OptionError
-from actionloop.types import BoolArray, FloatArray, Hemisphere, IntArray, NetworkMap
+from actionloop.types import BoolArray, FloatArray, Hemisphere, IntArray, NetworkMap, Target
 
 Verdict = Literal["use", "caution", "none"]
 
@@ -200,3 +200,7 @@ class Reliability:
     curve: Curve
     similarity: Similarity | None
     targets: tuple[TargetReliability, ...]
+
+    def of(self, target: Target) -> TargetReliability | None:
+        """Return the verdict on a target; None where it was not judged."""
+        return next((one for one in self.targets if one.name == target.name), None)

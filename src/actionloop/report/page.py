@@ -14,10 +14,10 @@ import numpy as np
 
 from actionloop import __version__, facts
 from actionloop.figures import legend_colours
-from actionloop.files import SIDES, declared_outputs
+from actionloop.files import declared_outputs
 from actionloop.report.content import VERDICT_SHAPES, VERDICT_WORDS, ReportContent, Section, TargetTrust
 from actionloop.report.rotatable import packed_plotly, rotatable_view
-from actionloop.types import FloatArray, SiteReading, Target
+from actionloop.types import SIDES, FloatArray, SiteReading, Target
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionloop import figures
-from actionloop.files import SIDES
 from actionloop.report.content import Picture
-from actionloop.types import Anatomy, FloatArray, Image, NetworkMap, SiteReading, Target
+from actionloop.types import SIDES, Anatomy, FloatArray, Image, NetworkMap, SiteReading, Target
 
 
 def draw_pictures(  # noqa: PLR0913 - the pictures show all of it

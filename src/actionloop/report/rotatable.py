@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from actionloop.figures import folds, legend_colours
-from actionloop.files import SIDES
 from actionloop.report.coil import CoiledHead, PlacedCoil
-from actionloop.types import HEMISPHERES, Anatomy, FloatArray, IntArray, NetworkMap, Target
+from actionloop.types import HEMISPHERES, SIDES, Anatomy, FloatArray, IntArray, NetworkMap, Target
 
 _STEP_MM = 0.01  # vertices are rounded to this: far below what a screen shows
 _GAP_MM = 6.0

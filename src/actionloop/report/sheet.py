@@ -9,9 +9,8 @@ import numpy as np
 
 from actionloop import __version__, facts
 from actionloop.errors import GeometryError
-from actionloop.files import SIDES
 from actionloop.report.page import _templates, embedded
-from actionloop.types import FloatArray, Hemisphere
+from actionloop.types import SIDES, FloatArray, Hemisphere
 
 # A coil may lie this far over the midline and still be meant for the hemisphere.
 _ACROSS_MM = 10.0

@@ -7,11 +7,10 @@ from typing import Any
 
 from actionloop import facts
 from actionloop.errors import OptionError
-from actionloop.types import Hemisphere, Piece
+from actionloop.types import SIDES, Hemisphere, Piece
 
-SIDES = ("left", "right", "both", "midline", "unknown")
+PAIN_SIDES = ("left", "right", "both", "midline", "unknown")
 _OPPOSITE: dict[str, Hemisphere] = {"left": "R", "right": "L"}
-_WORDS = {"L": "left", "R": "right"}
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,9 @@ class Pain:
     region: str = "unknown"
 
     def __post_init__(self) -> None:
-        if self.side not in SIDES:
+        if self.side not in PAIN_SIDES:
             raise OptionError(
-                f"pain side {self.side!r} is not known", where="--pain-side", fix=f"use one of: {', '.join(SIDES)}"
+                f"pain side {self.side!r} is not known", where="--pain-side", fix=f"use one of: {', '.join(PAIN_SIDES)}"
             )
         words = [word for group in _regions()["group"] for word in group["words"]] + _regions()["none"]["words"]
         if self.region not in words:
@@ -60,11 +59,11 @@ class Pain:
 
     def side_term(self, piece: Piece) -> tuple[float, str]:
         """Tell how well the hemisphere of a piece suits the pain, 0 to 1, and why."""
-        here = _WORDS[piece.hemisphere]
+        here = SIDES[piece.hemisphere]
         if self.hemisphere is None:
             where = {"both": "on both sides", "midline": "in the midline"}.get(self.side, "on an unknown side")
             return 0.5, f"Side: the pain is {where}, so neither hemisphere is preferred (this one is the {here})."
-        rule = f"Side: the pain is on the {self.side}, so the {_WORDS[self.hemisphere]} hemisphere is preferred"
+        rule = f"Side: the pain is on the {self.side}, so the {SIDES[self.hemisphere]} hemisphere is preferred"
         suits = piece.hemisphere == self.hemisphere
         return float(suits), f"{rule}; this is {'it' if suits else f'the {here}'}."
 

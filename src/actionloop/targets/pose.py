@@ -102,4 +102,4 @@ def geometric_pose(
         A normal of length zero or a point that is not finite.
     """
     matrix = geometric_matrix(entry_ras, normal, hemisphere=hemisphere, handle_deg=handle_deg, gap_mm=gap_mm)
-    return CoilPose(matrix, image.frame, image.header_sha256, label, note)
+    return CoilPose(matrix, image.tie, label, note)

@@ -95,6 +95,7 @@ def rank_targets(  # noqa: PLR0913 - each is another kind of input, and all but 
             sulcal_depth=aim.sulc,
             entry_ras=None if entry is None else entry.point,
             scalp_distance_mm=measured.depth_mm,
+            tie=None if image is None else image.tie,
             site_distance_mm={
                 reading.site: float(np.linalg.norm(reading.xyz_ras - xyz))
                 for reading in sites

@@ -4,10 +4,11 @@ Axes have fixed words: vertex (of one hemisphere's mesh), grayordinate (row of a
 network, pose. Coordinates are RAS millimetres of the frame that the object names.
 """
 
-from actionloop.types.aims import CoilPose, SiteReading, Target
+from actionloop.types.aims import CoilPose, SiteReading, Target, require_pose
 from actionloop.types.basic import (
     FSLR32K_VERTICES,
     HEMISPHERES,
+    SIDES,
     BoolArray,
     FloatArray,
     Hemisphere,
@@ -15,13 +16,14 @@ from actionloop.types.basic import (
     SurfaceKind,
 )
 from actionloop.types.coils import Coil, Mesh
-from actionloop.types.geometry import Anatomy, Grayordinates, Image, Surface, Voxels
+from actionloop.types.geometry import Anatomy, Grayordinates, Image, ImageTie, Surface, Voxels
 from actionloop.types.maps import GroupParameters, NetworkMap, Piece, Prior
 from actionloop.types.series import Basis, Timeseries
 
 __all__ = [
     "FSLR32K_VERTICES",
     "HEMISPHERES",
+    "SIDES",
     "Anatomy",
     "Basis",
     "BoolArray",
@@ -32,6 +34,7 @@ __all__ = [
     "GroupParameters",
     "Hemisphere",
     "Image",
+    "ImageTie",
     "IntArray",
     "Mesh",
     "NetworkMap",
@@ -43,4 +46,5 @@ __all__ = [
     "Target",
     "Timeseries",
     "Voxels",
+    "require_pose",
 ]

@@ -9,7 +9,31 @@ import numpy as np
 
 from actionloop.errors import GeometryError
 from actionloop.types.basic import FloatArray, Hemisphere
+from actionloop.types.geometry import ImageTie
 from actionloop.types.maps import Piece
+
+
+def require_pose(matrix: FloatArray, who: str) -> None:
+    """Refuse what is no right-handed rotation with a place.
+
+    Parameters
+    ----------
+    matrix : (4, 4) float ndarray
+    who : str
+        Beginning of the sentence, e.g. "coil pose 'SCAN middle L'".
+
+    Raises
+    ------
+    GeometryError
+        Another shape, values that are not finite, shear, or one flipped axis.
+    """
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        raise GeometryError(f"{who} is not a finite 4 x 4 matrix")
+    turn = matrix[:3, :3]
+    if not np.allclose(turn.T @ turn, np.eye(3), atol=1e-3) or np.linalg.det(turn) < 0:
+        raise GeometryError(
+            f"{who} is not a right-handed rotation (determinant {np.linalg.det(turn):+.3f}; shear or one flipped axis)"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,30 +43,21 @@ class CoilPose:
     Attributes
     ----------
     matrix : (4, 4) float64 ndarray
-        Coil axes in columns, RAS mm of `frame`, determinant +1.
-    frame : str
-    image_sha256 : str
-        `Image.header_sha256` of the image it is tied to.
+        Coil axes in columns, RAS mm of the image's frame, determinant +1.
+    tie : ImageTie
+        The image that it belongs to.
     label : str
     note : str
         E.g. 'geometric, no field yet'.
     """
 
     matrix: FloatArray
-    frame: str
-    image_sha256: str
+    tie: ImageTie
     label: str
     note: str = ""
 
     def __post_init__(self) -> None:
-        rotation = self.matrix[:3, :3]
-        if self.matrix.shape != (4, 4) or not np.isfinite(self.matrix).all():
-            raise GeometryError(f"coil pose {self.label!r} is not a finite 4 x 4 matrix")
-        if not np.allclose(rotation.T @ rotation, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
-            raise GeometryError(
-                f"coil pose {self.label!r} is not a right-handed rotation (determinant "
-                f"{np.linalg.det(rotation):+.3f}; shear or one flipped axis)"
-            )
+        require_pose(self.matrix, f"coil pose {self.label!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +113,8 @@ class Target:
         Scalp point; None without a scalp.
     scalp_distance_mm : float or None
     pose : CoilPose or None
+    tie : ImageTie or None
+        The image that its place belongs to; None on surfaces without one.
     site_distance_mm : mapping of str to float
         Straight distance to each conventional site of the same hemisphere.
     """
@@ -115,6 +132,7 @@ class Target:
     entry_ras: FloatArray | None = None
     scalp_distance_mm: float | None = None
     pose: CoilPose | None = None
+    tie: ImageTie | None = None
     site_distance_mm: Mapping[str, float] = field(default_factory=dict)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 Hemisphere = Literal["L", "R"]
 HEMISPHERES: tuple[Hemisphere, Hemisphere] = get_args(Hemisphere)
+SIDES: Mapping[Hemisphere, str] = {"L": "left", "R": "right"}
 SurfaceKind = Literal["white", "pial", "midthickness", "inflated", "sphere"]
 
 FloatArray = NDArray[np.floating[Any]]

@@ -166,6 +166,47 @@ class Grayordinates:
         )
 
 
+@dataclass(frozen=True)
+class ImageTie:
+    """Which image a place in mm belongs to: nothing is exported for another one.
+
+    Attributes
+    ----------
+    frame : str
+        Name of the frame.
+    header_sha256 : str
+        Hash of shape, sform, qform and their codes.
+    voxels_sha256 : str
+        Hash of the voxels: two people scanned alike share a header. Empty where only the header is known (a file of
+        another program, or of an earlier version).
+    form : str
+        What names the frame, e.g. 'sform, code 1'; empty when unknown.
+    """
+
+    frame: str
+    header_sha256: str = ""
+    voxels_sha256: str = ""
+    form: str = ""
+
+    def why_not(self, other: ImageTie) -> str:
+        """Say why a place tied to this image may not be used on another one; empty where it may."""
+        if not self.header_sha256:
+            return f"is tied to no image (frame {self.frame!r})"
+        if self.header_sha256 != other.header_sha256:
+            return (
+                f"was made on another image: its header is {self.header_sha256[:12]}, this one's "
+                f"{other.header_sha256[:12] or 'unknown'}"
+            )
+        if self.voxels_sha256 and other.voxels_sha256 and self.voxels_sha256 != other.voxels_sha256:
+            return (
+                "was made on another scan with the same header: voxels "
+                f"{self.voxels_sha256[:12]}, here {other.voxels_sha256[:12]}; another person, or a changed image"
+            )
+        if self.frame != other.frame:
+            return f"belongs to the frame {self.frame!r}, not to {other.frame!r}"
+        return ""
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """A volume.
@@ -179,7 +220,9 @@ class Image:
         Name of the coordinate frame the affine leads to.
     source : str
     header_sha256 : str
-        Hash of shape, affine, qform and sform codes: what a coil pose is tied to.
+        Hash of shape, sform, qform and their codes.
+    voxels_sha256 : str
+        Hash of the values.
     form_codes : (int, int)
         qform and sform codes; (0, 0) when unknown.
     forms_agree : bool
@@ -193,12 +236,20 @@ class Image:
     header_sha256: str = ""
     form_codes: tuple[int, int] = (0, 0)
     forms_agree: bool = True
+    voxels_sha256: str = ""
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3:
             raise GeometryError(f"expected a 3-D image, found shape {self.data.shape}", where=self.source or None)
         if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all() or np.linalg.det(self.affine[:3, :3]) == 0:
             raise GeometryError("the image has no usable affine", where=self.source or None)
+
+    @property
+    def tie(self) -> ImageTie:
+        """What poses and targets on this image are tied to."""
+        q_code, s_code = self.form_codes
+        form = f"sform, code {s_code}" if s_code > 0 else f"qform, code {q_code}" if q_code > 0 else ""
+        return ImageTie(self.frame, self.header_sha256, self.voxels_sha256, form)
 
 
 @dataclass(frozen=True, eq=False)
