@@ -1,15 +1,50 @@
 """One coil pose as every navigation system's text, and back: strings and arrays, no files."""
 
 from actionloop.navigation.brainsight import read_brainsight, read_brainsight_points, write_brainsight
-from actionloop.navigation.conventions import ImageFrame, image_frame
+from actionloop.navigation.brainsightfile import read_brainsight_file, write_brainsight_file
+from actionloop.navigation.conventions import ImageFrame, image_frame, require_tied
+from actionloop.navigation.found import Entry, NavigationFile, poses_of
 from actionloop.navigation.localite import read_localite, write_localite
+from actionloop.navigation.simnibsscript import write_simnibs_script
+from actionloop.navigation.systems import (
+    SYSTEMS,
+    Reading,
+    System,
+    identify,
+    read_any,
+    require_system,
+    write_any,
+    written,
+)
+from actionloop.navigation.tape import TapeWords, tape_words
+from actionloop.navigation.words import PoseWords, describe_pose, judge_head
 
 __all__ = [
+    "SYSTEMS",
+    "Entry",
     "ImageFrame",
+    "NavigationFile",
+    "PoseWords",
+    "Reading",
+    "System",
+    "TapeWords",
+    "describe_pose",
+    "identify",
     "image_frame",
+    "judge_head",
+    "poses_of",
+    "read_any",
     "read_brainsight",
+    "read_brainsight_file",
     "read_brainsight_points",
     "read_localite",
+    "require_system",
+    "require_tied",
+    "tape_words",
+    "write_any",
     "write_brainsight",
+    "write_brainsight_file",
     "write_localite",
+    "write_simnibs_script",
+    "written",
 ]
