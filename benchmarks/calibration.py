@@ -5,7 +5,8 @@
 
 Writes calibration.tsv, calibration.md and calibration.png into the folder. Every case (a person, a length, a motion
 level) is kept in the work folder, so that a run that was stopped goes on. `--fit` fits the weights on the people of
-`--train` and prints them as the table that data/verdict.toml holds; the page is of the people of `--test` alone.
+`--train` and prints them as the table that data/verdict.toml holds, and what each threshold of 'caution' would accept
+of these people, each judged by a model of the others; the page is of the people of `--test` alone.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from actionloop.reliability.halves import cut, split_halves
 from actionloop.reliability.heldout import held_out
 from actionloop.reliability.places import find_places
 from actionloop.reliability.resample import Draws, resample_frames
-from actionloop.reliability.verdict import Model, decide, fit_model
+from actionloop.reliability.verdict import Model, decide, fit_model, is_admissible
 from actionloop.types import Timeseries
 from benchmarks.methods import draw
 
@@ -166,6 +167,26 @@ def fit(rows: Sequence[dict[str, Any]]) -> Model:
     """Fit the verdict's model to the targets of some people; of noise, every target is a miss."""
     some = [row for row in rows if row["target"]]
     return fit_model([evidence_of(row) for row in some], [is_hit(row) for row in some], names=FEATURES, penalty=0.3)
+
+
+def crossed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Judge every person by a model that is fitted on the others."""
+    found = []
+    for seed in sorted({row["seed"] for row in rows}):
+        model = fit([row for row in rows if row["seed"] != seed])
+        found += judged([row for row in rows if row["seed"] == seed], model)
+    return found
+
+
+def thresholds_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Count what each threshold of 'caution' accepts: targets, and how many of these lie within 5 mm."""
+    targets = [row for row in rows if row["target"]]
+    lines = []
+    for least in (0.8, 0.84, 0.88, 0.9, 0.92, 0.95):
+        some = [row for row in targets if row["probability_hit"] >= least and is_admissible(evidence_of(row))]
+        hits = f"{np.mean([row['hit'] for row in some]):.1%}" if some else "–"
+        lines.append({"from": f"{least:g}", "accepted": f"{len(some)} of {len(targets)}", "within 5 mm": hits})
+    return lines
 
 
 def table_of(model: Model) -> str:
@@ -376,7 +397,12 @@ def main(argv: list[str] | None = None) -> int:
     asked.work.mkdir(parents=True, exist_ok=True)
     asked.out.mkdir(parents=True, exist_ok=True)
     if asked.fit:
-        print(table_of(fit(list(all_rows(people_of(asked.train), asked, late=False)))))
+        rows = list(all_rows(people_of(asked.train), asked, late=False))
+        print(table_of(fit(rows)))
+        others = crossed(rows)
+        error = calibration_error([row for row in others if row["target"]])
+        print(f"# each person judged by the others: expected calibration error {error:.3f}")
+        print("\n".join(f"# {line}" for line in markdown(thresholds_of(others))))
         return 0
     write_results(list(all_rows(people_of(asked.test), asked)), asked.out)
     return 0

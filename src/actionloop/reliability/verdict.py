@@ -104,11 +104,16 @@ def decide(evidence: Evidence, model: Model) -> tuple[float, Verdict]:
     """
     limits = facts.load("verdict")["thresholds"]
     probability = model.probability(evidence)
-    short = evidence.minutes < limits["least_minutes"]
-    noise = evidence.lead < limits["least_lead"] or evidence.held_out < limits["least_held_out"]
-    if short or noise or probability < limits["caution"]:
+    if not is_admissible(evidence) or probability < limits["caution"]:
         return probability, "none"
     return probability, "use" if probability >= limits["use"] else "caution"
+
+
+def is_admissible(evidence: Evidence) -> bool:
+    """Tell whether a target may be trusted at all: a scan that is long enough, and a piece that is no noise."""
+    limits = facts.load("verdict")["thresholds"]
+    noise = evidence.lead < limits["least_lead"] or evidence.held_out < limits["least_held_out"]
+    return not (noise or evidence.minutes < limits["least_minutes"])
 
 
 def judge(
