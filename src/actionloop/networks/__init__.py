@@ -11,7 +11,7 @@ from actionloop.networks.methods import DEFAULT_METHOD, METHODS, Method, find_me
 from actionloop.networks.nodes import amn_regions, node_territories, scan_nodes
 from actionloop.networks.overlap import overlap
 from actionloop.networks.parcels import expand, parcellate, parcellate_prior
-from actionloop.networks.pieces import clean_pieces, describe_piece, mask_of, network_pieces
+from actionloop.networks.pieces import clean_pieces, describe_piece, mask_of
 from actionloop.networks.prior import PriorIngredients, default_prior
 from actionloop.networks.ridge import RidgeSettings, map_ridge
 from actionloop.networks.training import train_hierarchical
@@ -44,7 +44,6 @@ __all__ = [
     "map_networks",
     "map_ridge",
     "mask_of",
-    "network_pieces",
     "node_territories",
     "overlap",
     "parcellate",

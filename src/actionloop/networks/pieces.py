@@ -72,15 +72,6 @@ def _small_pieces(mesh: IntArray, neighbours: Any, area_mm2: FloatArray, min_are
     ]
 
 
-def network_pieces(
-    network_map: NetworkMap, anatomy: Anatomy, *, network: str, hemisphere: Hemisphere
-) -> list[IntArray]:
-    """Return the connected pieces of one network on one hemisphere, mesh vertex indices, most vertices first."""
-    surface = anatomy.surface(hemisphere)
-    mask = network_map.grayordinates.to_mesh(network_map.members(network), hemisphere, fill=False)
-    return connected_pieces(mask, adjacency(surface.faces, surface.n_vertices))
-
-
 def describe_piece(
     network_map: NetworkMap,
     anatomy: Anatomy,
