@@ -1,0 +1,98 @@
+"""Time and peak memory of putting people's maps together: probability atlas and preferential maps.
+
+    python -m benchmarks.cohort [--people 50] [--few 10] [--flips 50]
+
+Prints one line of JSON; asserts nothing. Labels and margins are random, on 91,282 rows with 15 networks and 4 seeds;
+each person's are made, added and dropped. `growth_mb` is what the peak grows from `few` to all people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+
+import numpy as np
+
+from actionloop.atlas.probability import MapCounts
+from actionloop.evidence.preferential import PreferenceSums, PreferentialMap
+from actionloop.types import Grayordinates, NetworkMap, Voxels
+
+SEEDS = ("SCAN", "foot", "hand", "mouth")
+NETWORKS = 15
+
+
+def rows() -> Grayordinates:
+    """Return an axis of the standard size."""
+    ijk = np.stack(np.unravel_index(np.arange(31_870), (91, 109, 91)), axis=1)
+    voxels = Voxels(ijk, np.repeat("CIFTI_STRUCTURE_CEREBELLUM_LEFT", len(ijk)), np.eye(4), (91, 109, 91))
+    return Grayordinates(np.arange(29_696), np.arange(29_716), voxels=voxels)
+
+
+def person(axis: Grayordinates, rng: np.random.Generator) -> tuple[NetworkMap, PreferentialMap]:
+    """Return one person's random maps."""
+    label = rng.integers(NETWORKS + 1, size=len(axis))
+    keys = np.arange(1, NETWORKS + 1)
+    made = NetworkMap(
+        names=tuple(f"network {key}" for key in keys),
+        keys=keys,
+        colours=np.zeros((NETWORKS, 3)),
+        probability=rng.random((NETWORKS, len(axis)), dtype=np.float32),
+        label=label,
+        confidence=np.zeros(len(axis), dtype=np.float32),
+        grayordinates=axis,
+        method="random",
+    )
+    margin = rng.standard_normal((4, len(axis)), dtype=np.float32)
+    return made, PreferentialMap(SEEDS, margin, margin, np.ones(len(axis), dtype=bool), axis)
+
+
+def peak_mb() -> float:
+    """Return the peak of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Add everybody, and note the peak after a few and after all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=50)
+    parser.add_argument("--few", type=int, default=10)
+    parser.add_argument("--flips", type=int, default=50)
+    asked = parser.parse_args(argv)
+    axis, rng = rows(), np.random.default_rng(0)
+    counts, sums = None, PreferenceSums(axis, rng=rng, n_flips=asked.flips)
+    seconds = {"atlas": 0.0, "preference": 0.0}
+    few_mb = start_mb = peak_mb()
+    for number in range(1, asked.people + 1):
+        made, preferred = person(axis, rng)
+        started = time.process_time()
+        counts = MapCounts.like(made) if counts is None else counts
+        counts.add(made)
+        between = time.process_time()
+        sums.add(preferred)
+        seconds["atlas"] += between - started
+        seconds["preference"] += time.process_time() - between
+        if number == asked.few:
+            few_mb = peak_mb()
+    all_mb = peak_mb()
+    print(
+        json.dumps(
+            {
+                "people": asked.people,
+                "rows": len(axis),
+                "flips": asked.flips,
+                "atlas_cpu_s": round(seconds["atlas"], 2),
+                "preference_cpu_s": round(seconds["preference"], 2),
+                "start_mb": round(start_mb),
+                f"peak_{asked.few}_mb": round(few_mb),
+                f"peak_{asked.people}_mb": round(all_mb),
+                "growth_mb": round(all_mb - few_mb, 1),
+            }
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
