@@ -67,7 +67,9 @@ def _output_lines(declared: dict[str, Any]) -> Iterator[str]:
     yield "that folder may be deleted, and the next run then starts from the beginning."
     yield ""
     yield from _files("For the folder", [one for one in declared["output"] if one.get("level") == "dataset"])
-    yield from _files("For each person", [one for one in declared["output"] if one.get("level") != "dataset"])
+    people = [one for one in declared["output"] if one.get("level", "person") == "person"]
+    yield from _files("For each person", people)
+    yield from _files("For an analysis", [one for one in declared["output"] if one.get("level") == "analysis"])
     yield "## Columns of the tables"
     yield ""
     yield "'Frame' is the frame of the exported coordinates, named in the table's sidecar."

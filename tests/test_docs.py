@@ -14,6 +14,8 @@ import pytest
 from actionloop import __version__, facts
 from actionloop.cli import ask
 from actionloop.cli.commands import app
+from actionloop.cli.convert import Tied, Written
+from actionloop.cli.exporting import Exporting
 from actionloop.cli.group import Making
 from actionloop.cli.options import Coiled, Given, How, Where, Who, read_places
 
@@ -114,17 +116,24 @@ def test_this_check_of_commands_can_fail() -> None:
 def test_usage_names_every_option() -> None:
     usage = (DOCS / "usage.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(--[a-z0-9-]+)`", usage))
-    renamed = {"map_file": "--map"}
-    for group in (Who, Where, Given, Coiled, How, Making):
+    renamed = {"map_file": "--map", "from_system": "--from"}
+    alone = {"--to", "--image", "--system", "--pain-map", "--networks", "--spins", "--measure"}
+    assert alone <= named
+    groups = (Who, Where, Given, Coiled, Exporting, How, Making, Tied, Written)
+    for group in groups:
         for field in group.__dataclass_fields__:
             assert renamed.get(field, f"--{field.replace('_', '-')}") in named, field
     for name in ("--subjects", "--minutes", "--seed", "--layout", "--truth-map", "--verbose"):
         assert name in named
-    known = {"--verbose", "--subjects", "--minutes", "--seed", "--truth-map", "--json"} | {
-        renamed.get(field, f"--{field.replace('_', '-')}")
-        for group in (Who, Where, Given, Coiled, How, Making)
-        for field in group.__dataclass_fields__
-    }
+    known = (
+        {"--verbose", "--subjects", "--minutes", "--seed", "--truth-map", "--json"}
+        | alone
+        | {
+            renamed.get(field, f"--{field.replace('_', '-')}")
+            for group in groups
+            for field in group.__dataclass_fields__
+        }
+    )
     assert named <= known
 
 

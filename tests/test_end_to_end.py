@@ -93,9 +93,8 @@ def act(*words: object, out: Path) -> Ran:
 
 def plan(derivatives: Path | None, out: Path, *words: object) -> Ran:
     places = [out] if derivatives is None else [derivatives, out]
-    return act(
-        "plan", *places, "participant", "--no-controls", "--no-reliability", "--engine", "geometric", *words, out=out
-    )
+    quick = ("--no-controls", "--no-reliability", "--engine", "geometric", "--export", "brainsight,localite")
+    return act("plan", *places, "participant", *quick, *words, out=out)
 
 
 def refused(ran: Ran, *expected: str) -> None:

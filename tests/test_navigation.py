@@ -329,8 +329,9 @@ def test_a_real_left_hotspot_points_forward_and_inward():
 @needs_data
 def test_refuses_what_is_no_marker_list():
     path = next(DATA.glob("localite/*/*/TriggerData20210409152823690.xml"))
-    with pytest.raises(InputError, match="LocTMSTriggerData"):
-        read_localite(path.read_text(encoding="utf-8"), source=path.name)
+    assert read_localite(path.read_text(encoding="utf-8"), source=path.name) == []
+    with pytest.raises(InputError, match="expected a Localite"):
+        read_localite(path.read_text(encoding="utf-8").replace("LocTMSTriggerData", "LocSession"), source=path.name)
 
 
 def test_localite_spaces_and_damage():

@@ -231,14 +231,23 @@ def test_lps_named_aligned_is_caught_and_refused():
 def test_corner_system_agrees_with_its_nifti_twins():
     corner = real("niiImage_brainsightcoord")
     twins = [read_brainsight_file(real(f"niiImage_{n}")) for n in ("nifticoord", "niftialignedcoord")]
-    with pytest.raises(GeometryError, match="no image was given"):
-        read_brainsight_file(corner)
+    bare = read_brainsight_file(corner)
+    assert bare.space == "corner"
+    assert "counted from a corner" in bare.frame
+    assert "no image was given" in bare.skipped[0]
+    assert write_brainsight_file(bare) == corner
     # An image at the origin gives the corner's own axes; one rigid transform must lead from there to the twins.
     shape = (176, 240, 256)
     plain = make_image(shape=shape, affine=np.diag([-1.0, -1, 1, 1]) @ np.diag([-1.0, -1, 1, 1]))
     placed = read_brainsight_file(corner, image=plain)
     assert placed.space == "corner"
     assert write_brainsight_file(placed) == corner
+    # This image's corner is its origin but for its size: the directions are those of the file without an image.
+    for one, other in zip(bare.poses, placed.poses, strict=True):
+        np.testing.assert_array_equal(one.matrix[:3, :3], other.matrix[:3, :3])
+        np.testing.assert_allclose(
+            one.xyz_ras - bare.poses[0].xyz_ras, other.xyz_ras - placed.poses[0].xyz_ras, atol=1e-9
+        )
     here = np.array([e.xyz_ras for e in placed.entries])
     for twin in twins:
         there = np.array([e.xyz_ras for e in twin.entries])

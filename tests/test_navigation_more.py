@@ -113,8 +113,16 @@ def test_invesalius_places_by_its_own_columns_too(many, image):
     bare = "\n".join(text.split("\n")[:2] + [without_world(line) for line in text.split("\n")[2:] if line])
     for entry, one in zip(read_invesalius(bare, image=image).entries, many, strict=True):
         np.testing.assert_allclose(entry.matrix, one.matrix, atol=3e-6)
-    with pytest.raises(GeometryError, match="no world coordinates"):
-        read_invesalius(bare)
+    unplaced = read_invesalius(bare)
+    assert unplaced.space == "corner"
+    assert "counted from a corner" in unplaced.frame
+    placed = read_invesalius(bare, image=image)
+    axes = image.affine[:3, :3] / np.linalg.norm(image.affine[:3, :3], axis=0)
+    for one, other in zip(unplaced.poses, placed.poses, strict=True):
+        turn = other.matrix[:3, :3] @ one.matrix[:3, :3].T
+        assert np.abs(np.abs(turn.T @ axes).max(axis=0) - 1).max() < 1e-6  # along the voxels
+        off = placed.poses[0].xyz_ras - turn @ unplaced.poses[0].xyz_ras
+        np.testing.assert_allclose(turn @ one.xyz_ras + off, other.xyz_ras, atol=1e-5)
     assert len(read_invesalius(text, image=image).poses) == len(many)  # both agree
 
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from actionloop import facts
 from actionloop.errors import EmptyRegionError, GeometryError, OptionError
-from actionloop.files.overlays import ribbon_values, side_statement, sphere_mask, write_overlay
+from actionloop.files.overlays import lay_ribbon, side_statement, sphere_mask, write_overlay
 from actionloop.files.targetmeshes import patch_mesh, sphere_mesh, write_target_gifti, write_target_stl
 from actionloop.files.volumes import header_sha256, read_image
 from actionloop.types import Image, Surface
@@ -24,7 +24,7 @@ def make_image(*, codes=(1, 1), zooms=(1.0, 1.2, 1.5), turn=(0, 0, 0), flip=Fals
         affine[:3, 0] *= -1
     affine[:3, 3] = -affine[:3, :3] @ (np.array(shape) / 2)
     affine = affine.astype(np.float32).astype(float)  # as a header stores it
-    sha = header_sha256(shape, affine, codes)
+    sha = header_sha256(shape, affine, codes, qform=affine if 0 not in codes else None)
     return Image(np.zeros(shape, np.int16), affine, "sub-01 T1w", "t1.nii.gz", sha, codes, agree)
 
 
@@ -63,7 +63,7 @@ def test_ribbon_takes_the_value_of_the_nearest_place(flip):
     ribbon = {side: (shell(side, 13, "white"), shell(side, 16, "pial")) for side in ("L", "R")}
     values = {"L": np.where(ribbon["L"][0].vertices[:, 2] > 0, 0.9, 0.3), "R": np.full(ribbon["R"][0].n_vertices, 0.6)}
     values["L"][0] = np.nan
-    volume = ribbon_values(image, ribbon, values, reach_mm=2.0)
+    volume = lay_ribbon(image, ribbon, reach_mm=2.0).fill(values)
     every = np.indices(image.data.shape).reshape(3, -1).T @ image.affine[:3, :3].T + image.affine[:3, 3]
     flat = volume.ravel()
     for side, x in (("L", -20.0), ("R", 20.0)):
@@ -83,11 +83,11 @@ def test_ribbons_that_must_be_refused():
     image = make_image()
     white, pial = shell("L", 13, "white"), shell("L", 16, "pial")
     with pytest.raises(GeometryError, match="vertices"):
-        ribbon_values(image, {"L": (white, pial)}, {"L": np.zeros(5)})
+        lay_ribbon(image, {"L": (white, pial)}).fill({"L": np.zeros(5)})
     far = Surface(pial.vertices - [300, 0, 0], pial.faces, "L", "pial", "x")
     near = Surface(white.vertices - [300, 0, 0], white.faces, "L", "white", "x")
     with pytest.raises(GeometryError, match="outside the image"):
-        ribbon_values(image, {"L": (near, far)}, {"L": np.zeros(white.n_vertices)})
+        lay_ribbon(image, {"L": (near, far)})
 
 
 @pytest.mark.parametrize("codes", [(1, 1), (0, 2), (1, 0), (4, 4)])

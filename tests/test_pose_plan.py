@@ -126,6 +126,18 @@ def test_field_on_the_cortex_is_strongest_under_the_coil(posed, person):
         assert np.linalg.norm(surfaces[side].vertices[strongest].mean(axis=0) - back) < 45
 
 
+def test_field_in_the_grid_of_the_t1_is_strongest_near_the_target(posed, person):
+    told = json.loads(one(posed, "*_poses.json").read_text())
+    t1 = files.read_image(person.t1, frame="sub-01 T1w")
+    for name in told["Poses"]:
+        words = "".join(filter(str.isalnum, name))
+        field = files.read_image(one(posed, f"*_desc-{words}_efield.nii.gz"), frame="sub-01 T1w")
+        assert field.header_sha256 == t1.header_sha256
+        strongest = np.argwhere(field.data >= np.quantile(field.data[field.data > 0], 0.999))
+        xyz = (strongest @ field.affine[:3, :3].T + field.affine[:3, 3]).mean(axis=0)
+        assert np.linalg.norm(xyz - np.array(told["Poses"][name])[:3, 3]) < 45
+
+
 def test_report_says_what_the_poses_are(posed):
     page = next(posed.glob("sub-*.html")).read_text(encoding="utf-8")
     record = json.loads(one(posed, "*_provenance.json").read_text())

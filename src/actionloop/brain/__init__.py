@@ -1,12 +1,18 @@
 """Geometry of one head in mm: surfaces, resampling between meshes, distances, smoothing, scalp."""
 
 from actionloop.brain.affine import fit_affine
+from actionloop.brain.arcs import Arc
+from actionloop.brain.beam import BeamF3, beam_f3
 from actionloop.brain.face import HeadExam, examine_head
+from actionloop.brain.fiducials import Fiducials, carry_affine, find_fiducials, place_fiducials
 from actionloop.brain.fit import FitReport, require_cover, surfaces_fit_image
 from actionloop.brain.geodesic import Geodesic
+from actionloop.brain.measure import ScalpMeasure, measure_point, ray_over
 from actionloop.brain.nearby import Nearby, row_places
 from actionloop.brain.parcels import Parcels, label_parcels, make_parcels
+from actionloop.brain.ribbon import sample_ribbon
 from actionloop.brain.scalp import Scalp, find_scalp, inside_head, scalp_of
+from actionloop.brain.scalpfit import ScalpFit, fit_scalp
 from actionloop.brain.smooth import Smoother, smooth
 from actionloop.brain.sphere import apply_weights, sphere_triangles, sphere_weights
 from actionloop.brain.sulc import oriented_sulc, sulcal_depth
@@ -20,29 +26,45 @@ from actionloop.brain.surface import (
     vertex_normals,
     weighted_centre,
 )
+from actionloop.brain.tapelines import ScalpLines, lay_lines
 
 __all__ = [
+    "Arc",
+    "BeamF3",
+    "Fiducials",
     "FitReport",
     "Geodesic",
     "HeadExam",
     "Nearby",
     "Parcels",
     "Scalp",
+    "ScalpFit",
+    "ScalpLines",
+    "ScalpMeasure",
     "Smoother",
     "adjacency",
     "apply_weights",
+    "beam_f3",
+    "carry_affine",
     "connected_pieces",
     "examine_head",
+    "find_fiducials",
     "find_scalp",
     "fit_affine",
+    "fit_scalp",
     "inside_head",
     "label_parcels",
+    "lay_lines",
     "make_parcels",
+    "measure_point",
     "oriented_sulc",
     "piece_centre",
+    "place_fiducials",
+    "ray_over",
     "require_consistent_hemispheres",
     "require_cover",
     "row_places",
+    "sample_ribbon",
     "scalp_of",
     "smooth",
     "sphere_triangles",

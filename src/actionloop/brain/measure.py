@@ -9,8 +9,7 @@ import numpy as np
 
 from actionloop import facts
 from actionloop.brain.arcs import OFF_MM, Arc, arc_through, cut_scalp
-from actionloop.brain.fiducials import NAMES
-from actionloop.brain.tapelines import ScalpLines, lay_lines
+from actionloop.brain.tapelines import ScalpLines
 from actionloop.errors import GeometryError
 from actionloop.types import FloatArray
 
@@ -92,7 +91,7 @@ def measure_point(lines: ScalpLines, xyz_ras: FloatArray, *, with_error: bool = 
     xyz_ras : (3,) float ndarray
         mm in the frame of the scalp; on it, or near.
     with_error : bool
-        Work out `landmark_error_mm` (lays the lines eight times more, half a second or so).
+        Work out `landmark_error_mm` (lays the lines eight times more, once for a head).
 
     Returns
     -------
@@ -228,15 +227,8 @@ def _round_from_front(lines: ScalpLines, angle: float) -> float | None:
 
 def _landmark_error(lines: ScalpLines, measure: ScalpMeasure) -> float:
     """How far off the same numbers lead when each landmark is moved along the scalp by its uncertainty, mm."""
-    moves, marks = [], lines.fiducials
-    for name in NAMES:
-        place = getattr(marks, name)
-        _, outward, _ = lines.scalp.nearest(place)
-        along = np.linalg.svd(outward[None])[2][1:]
-        for step in along * marks.uncertainty_mm / np.sqrt(2):
-            try:
-                elsewhere = lay_lines(lines.scalp, marks.moved(name, lines.scalp.nearest(place + step)[0]))
-                moves.append(np.linalg.norm(point_at(measure, elsewhere) - measure.xyz_ras))
-            except GeometryError:
-                return float("nan")
-    return float(np.sqrt(np.sum(np.square(moves))))
+    try:
+        moves = [np.linalg.norm(point_at(measure, other) - measure.xyz_ras) for other in lines.elsewhere]
+    except GeometryError:
+        return float("nan")
+    return float(np.sqrt(np.sum(np.square(moves)))) if moves else float("nan")

@@ -59,6 +59,24 @@ class ScalpLines:
         up /= np.linalg.norm(up)
         return np.stack([np.cross(left, up), left, up])
 
+    @cached_property
+    def elsewhere(self) -> tuple[ScalpLines, ...]:
+        """The same lines from each landmark moved along the scalp by its uncertainty, both ways it can go.
+
+        Empty where some of them cannot be laid.
+        """
+        marks, found = self.fiducials, []
+        for name in NAMES:
+            place = getattr(marks, name)
+            _, outward, _ = self.scalp.nearest(place)
+            along = np.linalg.svd(outward[None])[2][1:]
+            for step in along * marks.uncertainty_mm / np.sqrt(2):
+                try:
+                    found.append(lay_lines(self.scalp, marks.moved(name, self.scalp.nearest(place + step)[0])))
+                except GeometryError:
+                    return ()
+        return tuple(found)
+
 
 def lay_lines(scalp: Scalp, fiducials: Fiducials) -> ScalpLines:
     """Lay the tape: nasion-inion and tragus-tragus over Cz, and the circumference.

@@ -10,6 +10,9 @@ from cyclopts import App, Parameter
 from actionloop import __version__, facts
 from actionloop.cli.bar import shown_progress
 from actionloop.cli.check import check
+from actionloop.cli.checkexport import check_export
+from actionloop.cli.convert import convert
+from actionloop.cli.evidence import overlap
 from actionloop.cli.group import prior
 from actionloop.cli.options import BARE_SHAPE, SHAPE, Flag, Verbose
 from actionloop.cli.person import plan, pose, tell
@@ -31,6 +34,9 @@ data = App(name="data", help="The data that actionloop reads but does not ship."
 app.command(data)
 app.command(prior)
 app.command(check)
+app.command(check_export)
+app.command(convert)
+app.command(overlap)
 
 
 app.command(plan, usage=f"Usage: {SHAPE}\n       {BARE_SHAPE}")

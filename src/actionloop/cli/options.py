@@ -20,7 +20,7 @@ _WHO = Group("Whom and which runs", sort_key=1)
 _PAIN = Group("The pain", sort_key=2)
 _FILES = Group("Files given by path", sort_key=3)
 _COIL = Group("The coil", sort_key=4)
-_HOW = Group("How it runs", sort_key=5)
+_HOW = Group("How it runs", sort_key=6)
 
 Words = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)]
 Paths = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="", show_default=False)]

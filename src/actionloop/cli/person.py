@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from actionloop import facts
 from actionloop.cli.ask import missing_answers
 from actionloop.cli.bar import shown_progress
+from actionloop.cli.exporting import Exporting
 from actionloop.cli.options import LEVELS, Coiled, Given, How, Places, Verbose, Where, Who, read_places
 from actionloop.cli.streams import put, say
 from actionloop.errors import OptionError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Words = Annotated[str, Parameter(help="DERIVATIVES OUT participant; without DERIVATIVES with --bold or --map.")]
 
-_WHO, _WHERE, _GIVEN, _COIL, _HOW = Who(), Where(), Given(), Coiled(), How()
+_WHO, _WHERE, _GIVEN, _COIL, _EXPORT, _HOW = Who(), Where(), Given(), Coiled(), Exporting(), How()
 
 
 def plan(
@@ -28,6 +29,7 @@ def plan(
     where: Where = _WHERE,
     given: Given = _GIVEN,
     coil: Coiled = _COIL,
+    export: Exporting = _EXPORT,
     how: How = _HOW,
     verbose: Verbose = False,
 ) -> int:
@@ -36,7 +38,7 @@ def plan(
     Input is the output folder of XCP-D, fMRIPrep (91k CIFTI) or the HCP pipelines, or files given by path.
     Results go to standard output, the log to standard error.
     """
-    return _run(_request(words, who=who, where=where, given=given, coil=coil, how=how))
+    return _run(_request(words, who=who, where=where, given=given, coil=coil, export=export, how=how))
 
 
 def pose(
@@ -45,6 +47,7 @@ def pose(
     where: Where = _WHERE,
     given: Given = _GIVEN,
     coil: Coiled = _COIL,
+    export: Exporting = _EXPORT,
     how: How = _HOW,
     verbose: Verbose = False,
 ) -> int:
@@ -56,10 +59,12 @@ def pose(
         raise OptionError(
             "there is nothing to aim at", fix='give --target "SCAN middle L" (or best, or all), or --coordinate x y z'
         )
-    return _run(_request(words, who=who, where=where, given=given, coil=coil, how=how))
+    return _run(_request(words, who=who, where=where, given=given, coil=coil, export=export, how=how))
 
 
-def _request(words: Sequence[str], *, who: Who, where: Where, given: Given, coil: Coiled, how: How) -> PlanRequest:
+def _request(
+    words: Sequence[str], *, who: Who, where: Where, given: Given, coil: Coiled, export: Exporting, how: How
+) -> PlanRequest:
     """Put together what was asked."""
     places = read_places(words, given)
     say(facts.notice())
@@ -79,7 +84,7 @@ def _request(words: Sequence[str], *, who: Who, where: Where, given: Given, coil
         map_file=given.map_file,
         prior=given.prior,
         lesion_mask=where.lesion_mask,
-        settings=_settings(where, coil, how, ask=_is_worth_asking(places, how)),
+        settings=_settings(where, coil, export, how, ask=_is_worth_asking(places, how)),
         work_dir=how.work_dir,
         overwrite=how.overwrite,
         reports_only=how.reports_only,
@@ -102,7 +107,7 @@ def _is_worth_asking(places: Places, how: How) -> bool:
     return there and places.level == LEVELS[0] and not how.dry_run
 
 
-def _settings(where: Where, coil: Coiled, how: How, *, ask: bool) -> Settings:
+def _settings(where: Where, coil: Coiled, export: Exporting, how: How, *, ask: bool) -> Settings:
     """Combine configuration file, command line and, at a terminal, answers."""
     from actionloop import pipeline
 
@@ -123,6 +128,7 @@ def _settings(where: Where, coil: Coiled, how: How, *, ask: bool) -> Settings:
             "fd_threshold_mm": how.fd_threshold,
         },
         "pose": coil.choice(),
+        "export": export.choice(),
     }
     settings = pipeline.read_settings(how.config_file, **given)
     lacking = [name for name in ("pain_side", "pain_region") if name not in settings.model_fields_set]

@@ -6,8 +6,9 @@ from actionloop.figures.coilview import POSE_COLOURS, SeenField, coil_on_head
 from actionloop.figures.colours import display_colours, hexadecimal, of_interest, rgb, seen_with
 from actionloop.figures.curves import on_target_curves, share_histogram
 from actionloop.figures.fieldmap import FieldScale, field_map
-from actionloop.figures.maps import confidence_map, coverage, inflated_map, legend_colours, probability_map
+from actionloop.figures.maps import confidence_map, coverage, inflated_map, legend_colours, probability_map, value_map
 from actionloop.figures.matrix import fc_matrix
+from actionloop.figures.measure import measured_head
 from actionloop.figures.slices import cut_lines, pial_on_t1, take_slice
 from actionloop.figures.timeline import THRESHOLDS_MM, carpet, motion_trace
 from actionloop.figures.trust import agreement_curve, half_maps, stability_map
@@ -35,6 +36,7 @@ __all__ = [
     "hexadecimal",
     "inflated_map",
     "legend_colours",
+    "measured_head",
     "motion_trace",
     "moved",
     "of_interest",
@@ -49,4 +51,5 @@ __all__ = [
     "surface_views",
     "take_slice",
     "target_views",
+    "value_map",
 ]

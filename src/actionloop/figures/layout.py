@@ -20,6 +20,10 @@ _HEAD = 44  # pixels for the title
 _STRIP = 34  # pixels above each view for its letters
 Corners = dict[ViewName, tuple[float, float]]
 Box = tuple[float, float, float, float]
+# Below 0 and above, told apart by every kind of vision.
+SIGNED_RAMP = np.array(
+    [[0.13, 0.35, 0.62], [0.60, 0.76, 0.88], [0.97, 0.97, 0.96], [0.95, 0.70, 0.52], [0.70, 0.17, 0.10]]
+)
 
 
 def compose(views: SurfaceViews, colour: Callable[[View], FloatArray], title: str) -> tuple[Any, Axes, Corners]:

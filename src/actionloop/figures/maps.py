@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionloop.figures.colours import brain_colour, display_colours, hexadecimal
-from actionloop.figures.layout import colour_bar, colour_ramp, compose, free_place, mark_targets, network_legend
+from actionloop.figures.layout import (
+    SIGNED_RAMP,
+    colour_bar,
+    colour_ramp,
+    compose,
+    free_place,
+    mark_targets,
+    network_legend,
+)
 from actionloop.figures.page import png, write
 from actionloop.figures.views import SurfaceViews, View, outline, paint, surface_views
 from actionloop.types import Anatomy, BoolArray, FloatArray, Grayordinates, IntArray, NetworkMap, Target
@@ -192,6 +200,51 @@ def scalar_map(  # noqa: PLR0913 - one painter serves all scalar maps
     if bar:
         colour_bar(axes, ramp, limits, (column + 0.1 * width, row + 100, 0.8 * width, 26))
     return png(figure)
+
+
+def value_map(
+    views: SurfaceViews,
+    axis: Grayordinates,
+    values: FloatArray,
+    *,
+    limit: float,
+    caption: tuple[str, ...],
+    borders: IntArray | None = None,
+    title: str = "",
+) -> bytes:
+    """Values of either sign on the five views, with borders; PNG.
+
+    Parameters
+    ----------
+    views : SurfaceViews
+    axis : Grayordinates
+    values : (row,) float ndarray
+        NaN is shown as not known.
+    limit : float
+        Where the colours end, on both sides of 0.
+    caption : tuple of str
+        Lines beside the scale.
+    borders : (vertex,) int ndarray, optional
+        Labels to outline, left mesh and then right; 0 is none.
+    title : str
+
+    Returns
+    -------
+    bytes
+    """
+    unknown = ~np.isfinite(np.asarray(values, dtype=float))
+    lost = (unknown, brain_colour("wall")) if unknown.any() else None
+    return scalar_map(
+        views,
+        axis,
+        np.where(unknown, 0.0, values),
+        ramp=SIGNED_RAMP,
+        limits=(-limit, limit),
+        caption=caption,
+        borders=borders,
+        lost=lost,
+        title=title,
+    )
 
 
 def on_mesh(views: SurfaceViews, axis: Grayordinates, values: NDArray[Any]) -> NDArray[Any]:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from actionloop.figures.colours import of_interest
-from actionloop.figures.layout import colour_ramp
+from actionloop.figures.layout import SIGNED_RAMP, colour_ramp
 from actionloop.figures.page import FONT, ink, png, quiet, sheet, write
 from actionloop.types import FloatArray
 
 _CELL, _HEAD, _LETTER = 58, 64, 13  # pixels
-_RAMP = np.array([[0.13, 0.35, 0.62], [0.60, 0.76, 0.88], [0.97, 0.97, 0.96], [0.95, 0.70, 0.52], [0.70, 0.17, 0.10]])
 
 
 def fc_matrix(fc: FloatArray, names: Sequence[str], *, title: str = "", limit: float = 0.8) -> bytes:
@@ -55,7 +54,7 @@ def fc_matrix(fc: FloatArray, names: Sequence[str], *, title: str = "", limit: f
         for j in range(n):
             value = fc[i, j]
             known = np.isfinite(value) and i != j
-            shade = colour_ramp(_RAMP, np.array([0.5 + 0.5 * value / limit]))[0] if known else np.full(3, 0.9)
+            shade = colour_ramp(SIGNED_RAMP, np.array([0.5 + 0.5 * value / limit]))[0] if known else np.full(3, 0.9)
             corner = (side + j * _CELL, _HEAD + i * _CELL)
             axes.add_patch(Rectangle(corner, _CELL - 2, _CELL - 2, facecolor=shade, edgecolor="none"))
             if known:

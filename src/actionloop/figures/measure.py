@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from actionloop.brain import Scalp
-from actionloop.brain.arcs import Arc
-from actionloop.brain.measure import ScalpMeasure, ray_over
-from actionloop.brain.tapelines import ScalpLines
+from actionloop.brain import Arc, Scalp, ScalpLines, ScalpMeasure, ray_over
 from actionloop.figures.page import ink, place, png, quiet, sheet, write
 from actionloop.figures.raster import rasterise
 from actionloop.figures.views import SUPERSAMPLING, View, finish
@@ -27,8 +26,9 @@ _LOWEST_MM = 60.0  # below the lowest landmark nothing is shown
 _TURNED = -0.15  # scalp that looks this far away from the viewer is out of sight
 _SPECK_PX = 5e-3  # faces seen smaller, or edge on, cover nothing
 _LIGHT = np.array([-0.25, 0.45, 0.86])
-_ABOVE = np.eye(3)
-_SIDEWAYS: Mapping[str, FloatArray] = {
+# To the right, up, and towards the viewer.
+_VIEWS: Mapping[str, FloatArray] = {
+    "above": np.eye(3),
     "left": np.array([[0.0, -1, 0], [0, 0, 1], [-1, 0, 0]]),
     "right": np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]]),
 }
@@ -62,8 +62,8 @@ def measured_head(lines: ScalpLines, measure: ScalpMeasure) -> bytes:
         drawn.append(("circumference", lines.circumference))
     if measure.from_vertex_mm > 0:
         drawn.append(("from Cz over the point", _up_to(ray, measure.from_vertex_mm)))
-    for i, axes in enumerate((_ABOVE, _SIDEWAYS[side])):
-        _panel(page, lines, (drawn, measure.xyz_ras), axes, i * (_CELL + _GAP))
+    for i, view in enumerate(("above", side)):
+        _panel(page, lines, (drawn, measure.xyz_ras), view, i * (_CELL + _GAP))
     _letters(page, side)
     for i, (name, _) in enumerate(drawn):
         colour, dashes, width = _LINES[name]
@@ -81,24 +81,60 @@ def _up_to(arc: Arc, mm: float) -> Arc:
     return Arc(np.concatenate([arc.points[arc.along_mm < mm], arc.at(min(mm, arc.length_mm))[None]]))
 
 
-def _panel(
-    page: Axes, lines: ScalpLines, drawn: tuple[list[tuple[str, Arc]], FloatArray], axes: FloatArray, left: float
-) -> None:
-    """Draw one view: the head, the lines on it, landmarks by letter, the point on top."""
-    scalp, marks = lines.scalp, lines.fiducials
+@dataclass(frozen=True, eq=False)
+class _Backdrop:
+    """A head as seen from one direction, and where its places come to lie.
+
+    Attributes
+    ----------
+    picture : (row, column, 4) float ndarray
+    axes : (3, 3) float ndarray
+        To the right, up, and towards the viewer; in rows.
+    scale : float
+        Pixels per mm.
+    low, shift : (2,) float ndarray
+        Least place along the first two axes, mm; where it lies, pixels.
+    """
+
+    picture: FloatArray
+    axes: FloatArray
+    scale: float
+    low: FloatArray
+    shift: FloatArray
+
+    def placed(self, xyz: FloatArray) -> FloatArray:
+        """Return column, row and depth of places, pixels; (place, 3)."""
+        return _placed(xyz, self.axes, self.scale, self.low, self.shift)
+
+
+# One head is drawn for each of its targets, from three directions at most.
+@lru_cache(maxsize=3)
+def _backdrop(lines: ScalpLines, view: str) -> _Backdrop:
+    """Draw the head alone."""
+    scalp, marks, axes = lines.scalp, lines.fiducials, _VIEWS[view]
     floor = min(getattr(marks, name)[2] for name in ("nasion", "inion", "left", "right")) - _LOWEST_MM
     faces = scalp.faces[(scalp.vertices[scalp.faces][:, :, 2] > floor).all(axis=1)]
     turned = scalp.vertices[np.unique(faces)] @ axes.T
     low, high = turned[:, :2].min(axis=0), turned[:, :2].max(axis=0)
     scale = (_CELL - 2 * _MARGIN) / float((high - low).max())
     shift = (_CELL - scale * (high - low)) / 2
+    at = _placed(scalp.vertices, axes, scale, low, shift)
+    return _Backdrop(_render(scalp, faces, at, axes), axes, scale, low, shift)
 
-    def placed(xyz: FloatArray) -> FloatArray:
-        at = np.atleast_2d(xyz) @ axes.T
-        column = shift[0] + scale * (at[:, 0] - low[0])
-        return np.stack([column, _CELL - shift[1] - scale * (at[:, 1] - low[1]), scale * at[:, 2]], axis=1)
 
-    place(page, _render(scalp, faces, placed(scalp.vertices), axes), (left, 0.0))
+def _placed(xyz: FloatArray, axes: FloatArray, scale: float, low: FloatArray, shift: FloatArray) -> FloatArray:
+    at = np.atleast_2d(xyz) @ axes.T
+    column = shift[0] + scale * (at[:, 0] - low[0])
+    return np.stack([column, _CELL - shift[1] - scale * (at[:, 1] - low[1]), scale * at[:, 2]], axis=1)
+
+
+def _panel(
+    page: Axes, lines: ScalpLines, drawn: tuple[list[tuple[str, Arc]], FloatArray], view: str, left: float
+) -> None:
+    """Draw one view: the head, the lines on it, landmarks by letter, the point on top."""
+    scalp, marks, back = lines.scalp, lines.fiducials, _backdrop(lines, view)
+    axes, placed, above = back.axes, back.placed, view == "above"
+    place(page, back.picture, (left, 0.0))
     shown, point = drawn
     for name, arc in shown:
         colour, dashes, width = _LINES[name]
@@ -110,11 +146,11 @@ def _panel(
     letters = (("nasion", marks.nasion), ("inion", marks.inion), ("left ear", marks.left), ("right ear", marks.right))
     for name, spot in (*letters, ("Cz", lines.vertex)):
         at = placed(spot)
-        if name != "Cz" and axes is not _ABOVE and not _seen(scalp, spot, axes)[0]:
+        if name != "Cz" and not above and not _seen(scalp, spot, axes)[0]:
             continue
         column, row = at[0, :2]
         page.plot(column + left, row, "s", ms=4.2, mfc="white", mec=ink(), mew=1.0, zorder=5)
-        row += {"nasion": -20, "inion": 22}.get(name, 22) if axes is _ABOVE else (-20 if name == "Cz" else 22)
+        row += {"nasion": -20, "inion": 22}.get(name, 22) if above else (-20 if name == "Cz" else 22)
         beside = left + float(np.clip(column, 46, _CELL - 46))
         write(page, beside, row, name, ha="center", fontsize=6.5, bbox=_halo(), zorder=6)
     column, row = placed(point)[0, :2]

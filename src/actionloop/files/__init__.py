@@ -14,21 +14,28 @@ from actionloop.files.confounds import (
     require_frames,
 )
 from actionloop.files.dcan import RemovalMask, dcan_people, find_bare_folder, find_dcan, read_removal_masks
+from actionloop.files.dicom import write_segmentation, write_target_series
+from actionloop.files.dicomseries import DicomSeries, read_dicom_series, series_sha256
 from actionloop.files.gmsh import read_mesh
+from actionloop.files.landmarks import read_fiducials
 from actionloop.files.layouts import detect_layout, find_person, is_phantom, list_people
+from actionloop.files.marks import Mark
 from actionloop.files.masks import keep_frames, read_outliers
 from actionloop.files.names import network_colour, network_name
 from actionloop.files.opening import side_in_name
 from actionloop.files.outputs import Output, OutputFolder, columns, declared_outputs, outputs_table, source_dataset
+from actionloop.files.overlays import lay_ribbon, side_statement, sphere_mask, write_overlay
 from actionloop.files.parcels import read_ptseries
 from actionloop.files.person import Layout, PersonFiles, RunFiles, SurfaceFiles
 from actionloop.files.priors import read_network_map, read_prior, template_probability
 from actionloop.files.provenance import file_sha256, provenance, shown_path, versions
 from actionloop.files.resources import cache_folder, fetch, manifest, require, resource, status, terms
 from actionloop.files.rows import SeriesRows, open_series
+from actionloop.files.sameplace import require_same_place
 from actionloop.files.selection import Selection, read_bids_filter
 from actionloop.files.surfaces import MESH_NAMES, read_mesh_scalar, read_surface, read_surface_series
 from actionloop.files.tables import network_rows, node_rows, site_rows, table_sidecar, target_rows
+from actionloop.files.targetmeshes import sphere_mesh, write_target_gifti, write_target_stl
 from actionloop.files.tedana import read_components
 from actionloop.files.templates import (
     MNI_FRAME,
@@ -44,6 +51,7 @@ from actionloop.files.templates import (
     template_image,
 )
 from actionloop.files.tissuelabels import read_tissue_labels
+from actionloop.files.transforms import AffineTransform, Toward, carry_pose, read_transform
 from actionloop.files.volumes import header_sha256, read_image, voxels_sha256
 from actionloop.files.volumeseries import VolumeRun, find_tedana, fmriprep_volumes, tedana_people
 from actionloop.files.writing import (
@@ -66,10 +74,13 @@ __all__ = [
     "MESH_NAMES",
     "MNI_FRAME",
     "MOTION_NAMES",
+    "AffineTransform",
     "Confounds",
+    "DicomSeries",
     "LabelMap",
     "Layout",
     "Lemon",
+    "Mark",
     "Output",
     "OutputFolder",
     "PersonFiles",
@@ -79,6 +90,7 @@ __all__ = [
     "Selection",
     "SeriesRows",
     "SurfaceFiles",
+    "Toward",
     "VolumeRun",
     "align",
     "align_map",
@@ -89,6 +101,7 @@ __all__ = [
     "bare_person",
     "brain_models",
     "cache_folder",
+    "carry_pose",
     "clear_stale",
     "columns",
     "components_of",
@@ -107,6 +120,7 @@ __all__ = [
     "header_sha256",
     "is_phantom",
     "keep_frames",
+    "lay_ribbon",
     "list_people",
     "manifest",
     "motion_parameters",
@@ -125,6 +139,8 @@ __all__ = [
     "read_coil",
     "read_components",
     "read_confounds",
+    "read_dicom_series",
+    "read_fiducials",
     "read_image",
     "read_label_map",
     "read_lemon",
@@ -138,14 +154,20 @@ __all__ = [
     "read_surface",
     "read_surface_series",
     "read_tissue_labels",
+    "read_transform",
     "require",
     "require_frames",
+    "require_same_place",
     "resource",
     "schaefer_fc",
+    "series_sha256",
     "shown_path",
     "side_in_name",
+    "side_statement",
     "site_rows",
     "source_dataset",
+    "sphere_mask",
+    "sphere_mesh",
     "standard_grayordinates_91k",
     "status",
     "table_sidecar",
@@ -166,7 +188,12 @@ __all__ = [
     "write_gifti_surface",
     "write_image",
     "write_json",
+    "write_overlay",
     "write_prior",
+    "write_segmentation",
     "write_table",
+    "write_target_gifti",
+    "write_target_series",
+    "write_target_stl",
     "write_text",
 ]

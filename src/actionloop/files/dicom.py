@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 import actionloop
 from actionloop import facts
 from actionloop.errors import EmptyRegionError, GeometryError, InputError, OutputError
-from actionloop.files.dicomseries import DicomSeries, require_pydicom, stored_plane
+from actionloop.files.dicomseries import DicomSeries, require_dicom, stored_plane
 from actionloop.files.marks import Mark, bright_and_dark, burned, draw_banner, said_of, sides_of
 from actionloop.files.overlays import ascii_text, sphere_mask
 from actionloop.files.sameplace import require_same_place
 from actionloop.files.writing import atomic_path
-from actionloop.navigation.laterality import side_of
+from actionloop.navigation import side_of
 from actionloop.types import BoolArray, Image
 
 _SHORT, _LONG = 64, 10_000  # characters of LO, and fewer than LT takes
@@ -58,7 +58,7 @@ def write_target_series(folder: str | Path, series: DicomSeries, marks: Sequence
     OutputError
         The folder is not empty.
     """
-    pydicom = require_pydicom()
+    pydicom, _ = require_dicom()
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError("the folder is not empty", where=folder, fix="give a new folder")
@@ -127,13 +127,7 @@ def write_segmentation(
     -----
     The standard asks for the date of making (ContentDate), which is today's: the only date that the source lacks.
     """
-    require_pydicom(path)
-    try:
-        import highdicom
-    except ImportError as error:
-        raise InputError(
-            "DICOM SEG needs the extra 'dicom' (highdicom)", where=path, fix="pip install 'actionloop[dicom]'"
-        ) from error
+    _, highdicom = require_dicom(path)
     sides = sides_of(marks, image) if marks else []
     require_same_place(series, image)
     masks, kinds = dict(networks or {}), ["network"] * len(networks or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from actionloop import facts
 from actionloop.errors import GeometryError, InputError
 from actionloop.files.opening import reading
+from actionloop.files.provenance import file_sha256
 from actionloop.files.volumes import header_sha256, voxels_sha256
 from actionloop.types import FloatArray, Image
 
@@ -39,21 +41,22 @@ class DicomSeries:
     source: str
 
 
-def require_pydicom(where: str | Path | None = None) -> Any:
-    """Import pydicom.
+def require_dicom(where: str | Path | None = None) -> tuple[Any, Any]:
+    """Import pydicom and highdicom.
 
     Raises
     ------
     InputError
-        It is not installed.
+        One of them is not installed.
     """
     try:
+        import highdicom
         import pydicom
     except ImportError as error:
         raise InputError(
             "DICOM needs the extra 'dicom' (pydicom, highdicom)", where=where, fix="pip install 'actionloop[dicom]'"
         ) from error
-    return pydicom
+    return pydicom, highdicom
 
 
 def read_dicom_series(folder: str | Path, *, frame: str, series_uid: str | None = None) -> DicomSeries:
@@ -81,7 +84,7 @@ def read_dicom_series(folder: str | Path, *, frame: str, series_uid: str | None 
         Slices that differ in orientation or size, are missing, lie twice in one place, or drift sideways.
     """
     folder = Path(folder)
-    require_pydicom(folder)
+    require_dicom(folder)
     found = _datasets(folder)
     series = Counter(str(one.get("SeriesInstanceUID", "")) for one in found)
     if series_uid is not None:
@@ -105,6 +108,21 @@ def read_dicom_series(folder: str | Path, *, frame: str, series_uid: str | None 
     data = np.ascontiguousarray(data)
     image = Image(data, affine, frame, str(folder), sha256, codes, voxels_sha256=voxels_sha256(data))
     return DicomSeries(tuple(slices), image, str(folder))
+
+
+def series_sha256(folder: str | Path) -> str:
+    """Hash what the files of a folder hold; their names, which may be a person's, do not count.
+
+    Raises
+    ------
+    InputError
+        No such folder, or a file that cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError("expected a folder of DICOM files", where=folder, fix="give the folder of the T1 series")
+    each = sorted(file_sha256(path) for path in folder.iterdir() if path.is_file())
+    return hashlib.sha256("".join(each).encode()).hexdigest()
 
 
 def _datasets(folder: Path) -> list[Any]:

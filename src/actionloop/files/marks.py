@@ -13,7 +13,7 @@ from actionloop import facts
 from actionloop.errors import EmptyRegionError, GeometryError, InputError, OptionError
 from actionloop.files.dicomseries import rescaling
 from actionloop.files.overlays import side_statement, sphere_mask
-from actionloop.navigation.laterality import side_of
+from actionloop.navigation import side_of
 from actionloop.types import BoolArray, FloatArray, Image
 
 _BANNER = ("RESEARCH USE ONLY", "NOT FOR TREATMENT")

@@ -37,7 +37,7 @@ class Output:
     when : str
         What a conditional file depends on.
     level : str
-        'person' or 'dataset'.
+        'person', 'dataset', or 'analysis' (a command beside the line).
     keep : bool
         True when an existing file of this name that is not ours stays as it is.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ import actionloop
 from actionloop import facts
 from actionloop.errors import GeometryError, OptionError
 from actionloop.files.writing import atomic_path
-from actionloop.navigation.conventions import image_frame
-from actionloop.navigation.laterality import plain, side_of, statement, with_side
-from actionloop.types import BoolArray, FloatArray, Hemisphere, Image, Surface
+from actionloop.navigation import image_frame, plain, side_of, statement, with_side
+from actionloop.types import BoolArray, FloatArray, Hemisphere, Image, IntArray, Surface
 
 _DEPTHS = np.linspace(0, 1, 5)  # of the ribbon, white to pial
 _NIFTI_COMMENT = 6
@@ -68,52 +68,95 @@ def sphere_mask(image: Image, xyz_ras: FloatArray, *, radius_mm: float) -> BoolA
     return mask
 
 
-def ribbon_values(
-    image: Image,
-    ribbon: Mapping[Hemisphere, tuple[Surface, Surface]],
-    values: Mapping[Hemisphere, FloatArray],
-    *,
-    reach_mm: float = 2.0,
-) -> FloatArray:
-    """Carry values on the cortex into the voxels on and beside the cortical ribbon.
+Ribbon = Mapping[Hemisphere, tuple[Surface, Surface]]
+"""White and pial surface of each hemisphere, of the same vertices."""
 
-    Each voxel takes the value of the vertex whose line from white to pial is nearest; nothing is averaged.
+
+@dataclass(frozen=True, eq=False)
+class RibbonGrid:
+    """Which vertex of the cortex each voxel on and beside the cortical ribbon takes its value from.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        Of the image.
+    voxels : (voxel, 3) int ndarray
+    vertices : (voxel,) int ndarray
+        Index into the vertices of all hemispheres, one after the other.
+    counts : mapping of hemisphere to int
+        Vertices of each hemisphere, in their order.
+    """
+
+    shape: tuple[int, ...]
+    voxels: IntArray
+    vertices: IntArray
+    counts: Mapping[Hemisphere, int]
+
+    def fill(self, values: Mapping[Hemisphere, FloatArray]) -> FloatArray:
+        """Carry values on the cortex into the voxels; nothing is averaged.
+
+        Parameters
+        ----------
+        values : mapping of hemisphere to (vertex,) float ndarray
+            Probability, or field in V/m; not-a-number counts as 0.
+
+        Returns
+        -------
+        (i, j, k) float32 ndarray
+            0 away from the cortex.
+
+        Raises
+        ------
+        GeometryError
+            Values of another number than vertices.
+        """
+        for side, count in self.counts.items():
+            if values[side].shape != (count,):
+                raise GeometryError(f"hemisphere {side} has {count:,} vertices and {values[side].shape} values")
+        each = np.concatenate([np.nan_to_num(values[side], posinf=0, neginf=0) for side in self.counts])
+        volume = np.zeros(self.shape, dtype=np.float32)
+        volume[tuple(self.voxels.T)] = each[self.vertices]
+        return volume
+
+
+def lay_ribbon(image: Image, ribbon: Ribbon, *, reach_mm: float = 2.0) -> RibbonGrid:
+    """Find, for each voxel on and beside the cortical ribbon, the vertex whose line from white to pial is nearest.
 
     Parameters
     ----------
     image : Image
-        T1 that the surfaces belong to.
+        T1 that the surfaces belong to, or another image in its place.
     ribbon : mapping of hemisphere to (Surface, Surface)
         White and pial, of the same vertices.
-    values : mapping of hemisphere to (vertex,) float ndarray
-        Probability, or field in V/m; not-a-number counts as 0.
     reach_mm : float
-        Voxels farther than this from every line stay 0. Lines stand 1 to 2 mm apart on fsLR-32k.
+        Voxels farther than this from every line stay out. Lines stand 1 to 2 mm apart on fsLR-32k.
 
     Returns
     -------
-    (i, j, k) float32 ndarray
+    RibbonGrid
 
     Raises
     ------
     GeometryError
-        Surfaces of unequal vertices or outside the image, or values of another number.
+        Surfaces of unequal vertices or outside the image.
     """
     from scipy.ndimage import distance_transform_edt
     from scipy.spatial import cKDTree
 
-    lines, carried = [], []
+    lines: list[FloatArray] = []
+    owners: list[IntArray] = []
+    counts: dict[Hemisphere, int] = {}
     for side, (white, pial) in ribbon.items():
-        if white.n_vertices != pial.n_vertices or values[side].shape != (white.n_vertices,):
+        if white.n_vertices != pial.n_vertices:
             raise GeometryError(
-                f"white, pial and values of hemisphere {side} have {white.n_vertices:,}, {pial.n_vertices:,} and "
-                f"{values[side].shape} vertices",
+                f"white and pial of hemisphere {side} have {white.n_vertices:,} and {pial.n_vertices:,} vertices",
                 where=white.source or None,
             )
         depths = white.vertices + _DEPTHS[:, None, None] * (pial.vertices - white.vertices)
         lines.append(depths.reshape(-1, 3))
-        carried.append(np.tile(np.nan_to_num(values[side], posinf=0, neginf=0), len(_DEPTHS)))
-    points, each = np.concatenate(lines), np.concatenate(carried)
+        owners.append(np.tile(np.arange(white.n_vertices) + sum(counts.values()), len(_DEPTHS)))
+        counts[side] = white.n_vertices
+    points, owner = np.concatenate(lines), np.concatenate(owners)
     inverse = np.linalg.inv(image.affine)
     ijk = np.round(points @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.int64)
     inside = ((ijk >= 0) & (ijk < np.array(image.data.shape))).all(axis=1)
@@ -121,17 +164,19 @@ def ribbon_values(
         raise GeometryError(
             "most of the cortex lies outside the image", where=image.source or None, fix="give the surfaces' own T1"
         )
-    touched = np.zeros(image.data.shape, dtype=bool)
-    touched[tuple(ijk[inside].T)] = True
     spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
     # A touched voxel's centre is up to half its diagonal from the point that touched it.
-    near = np.argwhere(distance_transform_edt(~touched, sampling=spacing) <= reach_mm + np.linalg.norm(spacing) / 2)
+    reach = reach_mm + float(np.linalg.norm(spacing)) / 2
+    # Nothing farther from the cortex than this is looked at.
+    first = np.maximum(ijk[inside].min(axis=0) - np.ceil(reach / spacing).astype(np.int64), 0)
+    last = np.minimum(ijk[inside].max(axis=0) + np.ceil(reach / spacing).astype(np.int64) + 1, image.data.shape)
+    touched = np.zeros(last - first, dtype=bool)
+    touched[tuple((ijk[inside] - first).T)] = True
+    near = np.argwhere(distance_transform_edt(~touched, sampling=spacing) <= reach) + first
     places = near @ image.affine[:3, :3].T + image.affine[:3, 3]
     distance, nearest = map(np.asarray, cKDTree(points).query(places, distance_upper_bound=reach_mm))
     found = np.isfinite(distance)
-    volume = np.zeros(image.data.shape, dtype=np.float32)
-    volume[tuple(near[found].T)] = each[nearest[found]]
-    return volume
+    return RibbonGrid(image.data.shape, near[found], owner[nearest[found]], counts)
 
 
 def write_overlay(path: str | Path, data: NDArray[Any], image: Image, *, name: str, places: Sequence[str] = ()) -> None:
@@ -144,7 +189,8 @@ def write_overlay(path: str | Path, data: NDArray[Any], image: Image, *, name: s
     data : (i, j, k) ndarray
         Booleans are written as 0 and 1.
     image : Image
-        T1; its affine and its form codes are written, so that the header hash is the T1's.
+        T1; its affine and its form codes are written, so that the header hash is the T1's wherever its qform and sform
+        are the same.
     name : str
         What it shows and its unit, e.g. 'SCAN probability'.
     places : sequence of str

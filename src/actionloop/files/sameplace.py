@@ -45,9 +45,10 @@ def require_same_place(series: DicomSeries, image: Image) -> float:
     here = _correlation(series.image, places, values)
     others = [_correlation(series.image, places + shift, values) for shift in shifts]
     # Files are mirrored by exchanging the ends of a voxel axis, not of the head's.
-    sideways = int((np.abs(image.affine[0, :3]) / image_mm).argmax())
-    mirrored = np.flip(image.data, axis=sideways)[tuple(grid.T)].astype(np.float64)
-    flipped = _correlation(series.image, places, mirrored)
+    flipped = max(
+        _correlation(series.image, places, np.flip(image.data, axis=axis)[tuple(grid.T)].astype(np.float64))
+        for axis in range(3)
+    )
     if here < settings["correlation"] or here <= max(*others, flipped):
         why = "mirrored" if flipped > max(here, *others) else "shifted" if max(others) > here else "another image"
         raise GeometryError(

@@ -11,7 +11,7 @@ from actionloop import facts
 from actionloop.errors import EmptyRegionError, GeometryError, OptionError
 from actionloop.files.overlays import ascii_text, side_statement
 from actionloop.files.writing import atomic_path
-from actionloop.navigation.laterality import plain, side_of
+from actionloop.navigation import plain, side_of
 from actionloop.types import FloatArray, Image, IntArray, Surface
 
 _STL_HEADER = 80

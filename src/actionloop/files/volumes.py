@@ -18,7 +18,7 @@ from actionloop.types import FloatArray, Image
 _FORM_TOLERANCE_MM = 0.1
 
 
-def read_image(path: str | Path, *, frame: str) -> Image:
+def read_image(path: str | Path, *, frame: str, keep_missing: bool = False) -> Image:
     """Read a three-dimensional NIfTI or .mgz image.
 
     Parameters
@@ -26,11 +26,14 @@ def read_image(path: str | Path, *, frame: str) -> Image:
     path : path
     frame : str
         Name of the frame that its affine leads to, e.g. 'sub-01 T1w'.
+    keep_missing : bool
+        Leave values that are not numbers as they are: in a map they are unknown.
 
     Returns
     -------
     Image
-        Voxels as stored (not reoriented; not-a-number becomes 0); affine to RAS mm, from the sform, else the qform.
+        Voxels as stored (not reoriented; not-a-number becomes 0 unless kept); affine to RAS mm, from the sform, else
+        the qform.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def read_image(path: str | Path, *, frame: str) -> Image:
         raise GeometryError(f"expected one 3-D image, found shape {data.shape}", where=path, fix="give a single volume")
     if data.dtype.names is not None or np.iscomplexobj(data):
         raise InputError("expected a grey image, found colours or complex numbers", where=path)
-    if np.issubdtype(data.dtype, np.floating):
+    if np.issubdtype(data.dtype, np.floating) and not keep_missing:
         data = np.nan_to_num(data.astype(np.float32, copy=False), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     if not data.any():
         raise InputError("the image is zero everywhere", where=path)

@@ -3,7 +3,9 @@
 from actionloop.navigation.brainsight import read_brainsight, read_brainsight_points, write_brainsight
 from actionloop.navigation.brainsightfile import read_brainsight_file, write_brainsight_file
 from actionloop.navigation.conventions import ImageFrame, image_frame, require_tied
+from actionloop.navigation.corner import is_unplaced, require_placed
 from actionloop.navigation.found import Entry, NavigationFile, poses_of
+from actionloop.navigation.laterality import plain, said_side, side_of, statement, with_side
 from actionloop.navigation.localite import read_localite, write_localite
 from actionloop.navigation.simnibsscript import write_simnibs_script
 from actionloop.navigation.systems import (
@@ -17,6 +19,7 @@ from actionloop.navigation.systems import (
     written,
 )
 from actionloop.navigation.tape import TapeWords, tape_words
+from actionloop.navigation.telling import name_poses
 from actionloop.navigation.words import PoseWords, describe_pose, judge_head
 
 __all__ = [
@@ -31,16 +34,24 @@ __all__ = [
     "describe_pose",
     "identify",
     "image_frame",
+    "is_unplaced",
     "judge_head",
+    "name_poses",
+    "plain",
     "poses_of",
     "read_any",
     "read_brainsight",
     "read_brainsight_file",
     "read_brainsight_points",
     "read_localite",
+    "require_placed",
     "require_system",
     "require_tied",
+    "said_side",
+    "side_of",
+    "statement",
     "tape_words",
+    "with_side",
     "write_any",
     "write_brainsight",
     "write_brainsight_file",

@@ -9,7 +9,8 @@ import numpy as np
 
 from actionloop import facts
 from actionloop.errors import GeometryError, OptionError
-from actionloop.navigation.brainsightfile import BrainsightFile, read_brainsight_file, write_brainsight_file
+from actionloop.navigation.brainsightadd import add_to_brainsight
+from actionloop.navigation.brainsightfile import read_brainsight_file, write_brainsight_file
 from actionloop.navigation.brainsightspace import landmark_space
 from actionloop.navigation.brainsighttext import (
     AXES,
@@ -31,6 +32,8 @@ from actionloop.navigation.conventions import (
     require_something,
     require_tied,
 )
+from actionloop.navigation.corner import require_placed
+from actionloop.navigation.found import NavigationFile
 from actionloop.navigation.laterality import plain, side_of, statement, with_side, without_side
 from actionloop.navigation.telling import ON_A_TEMPLATE
 from actionloop.types import CoilPose, FloatArray, Image, ImageTie
@@ -55,6 +58,7 @@ def write_brainsight(
     electrodes: Points | None = None,
     landmarks: Points | None = None,
     version: int = 13,
+    kept: NavigationFile | None = None,
 ) -> str:
     """Write coil poses, and points without orientation, as a Brainsight project's targets, electrodes and landmarks.
 
@@ -71,6 +75,9 @@ def write_brainsight(
         can tell left from right.
     version : int
         Of the file format. Up to 13 a coordinate system is 'NIfTI:Scanner'; from 14 on 'NIfTI:S:Scanner'.
+    kept : NavigationFile, optional
+        From `read_brainsight_file`: written back character for character, `poses` and `points` among its targets.
+        Version and coordinate system are then its own.
 
     Returns
     -------
@@ -81,7 +88,8 @@ def write_brainsight(
     ------
     GeometryError
         Poses of another image, qform and sform that disagree or are missing, a name that contradicts its place, a
-        place that is not three finite numbers, or ears and nasion that are not RAS.
+        place that is not three finite numbers, ears and nasion that are not RAS, or kept entries that new targets
+        cannot stand beside.
     EmptyRegionError
         Nothing to write.
     OptionError
@@ -96,7 +104,7 @@ def write_brainsight(
     if not OLDEST <= version <= NEWEST:
         raise OptionError(f"Brainsight file version {version} is not known ({OLDEST} to {NEWEST})", where="version")
     points, electrodes, landmarks = points or {}, electrodes or {}, landmarks or {}
-    require_something(len(poses) + len(points) + len(electrodes) + len(landmarks))
+    require_something(len(poses) + len(points) + len(electrodes) + len(landmarks) + (len(kept.entries) if kept else 0))
     require_tied(poses, image)
     frame = image_frame(image)
 
@@ -113,6 +121,10 @@ def write_brainsight(
         entry = _entry_name(label, np.asarray(xyz, dtype=float), image)
         said.append(_said(entry, float(xyz[0]), "a point without a coil"))
         rows.append("\t".join([entry, *place, *[NOTHING] * 9]))
+    if kept is not None and kept.entries:
+        if electrodes or landmarks:
+            raise OptionError("electrodes and landmarks are not added to a file that is written back", where="kept")
+        return add_to_brainsight(kept, rows, said, image=image)
     lines = [*_comments(frame, image, version), *(f"# {text}" for text in said)]
     lines += ["\t".join(("# Target Name", *PLACE, *AXES)), *rows]
     if electrodes:
@@ -194,7 +206,7 @@ def read_brainsight_points(
     }
 
 
-def _read(text: str, *, source: str, image: Image | None, space: Literal["RAS", "LPS"] | None) -> BrainsightFile:
+def _read(text: str, *, source: str, image: Image | None, space: Literal["RAS", "LPS"] | None) -> NavigationFile:
     """Read a file whose landmarks, where it has them, outweigh the name of its coordinate system."""
     lines = read_lines(text, source=source)
     header = read_header(lines, source=source)
@@ -207,10 +219,12 @@ def _read(text: str, *, source: str, image: Image | None, space: Literal["RAS", 
                 fix="leave the space out, or check the landmarks",
             )
         space = seen or space
-    return read_brainsight_file(text, image=image, assume=space, source=source)
+    found = read_brainsight_file(text, image=image, assume=space, source=source)
+    require_placed(found)
+    return found
 
 
-def _label(name: str, found: BrainsightFile) -> str:
+def _label(name: str, found: NavigationFile) -> str:
     return name if found.tie is None else without_side(name)
 
 

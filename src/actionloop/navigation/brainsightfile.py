@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from actionloop.errors import GeometryError, InputError
+from actionloop.errors import GeometryError
 from actionloop.navigation.brainsightspace import Handed, Placing, named_space, place
 from actionloop.navigation.brainsighttext import (
     AXES,
@@ -18,7 +18,6 @@ from actionloop.navigation.brainsighttext import (
     OURS_SHA256,
     OURS_VOXELS,
     PLACE,
-    Line,
     is_placed,
     numbers,
     planned_landmarks,
@@ -26,7 +25,9 @@ from actionloop.navigation.brainsighttext import (
     read_lines,
 )
 from actionloop.navigation.conventions import BRAINSIGHT_AXES, ROUNDING, rigid
+from actionloop.navigation.corner import UNPLACED
 from actionloop.navigation.found import Entry, Kind, NavigationFile
+from actionloop.navigation.verbatim import Line, LinedFile, write_as_read
 from actionloop.types import FloatArray, Image, ImageTie
 
 _KINDS: dict[str, Kind] = {
@@ -49,33 +50,22 @@ _MOST_RADIANS = 3.2
 _SAME_PLACE_MM = 25.0
 
 
-@dataclass(frozen=True, eq=False)
-class BrainsightFile(NavigationFile):
-    """A Brainsight file with all its lines.
-
-    Attributes
-    ----------
-    lines : tuple of Line
-    """
-
-    lines: tuple[Line, ...] = ()
-
-
 def read_brainsight_file(
     text: str,
     *,
     image: Image | None = None,
     assume: Handed | None = None,
     source: str = "",
-) -> BrainsightFile:
+) -> LinedFile:
     """Read a Brainsight text file (versions 7 to 14) whole.
 
     Parameters
     ----------
     text : str
     image : Image, optional
-        Needed for a file in the system 'Brainsight', which counts from a corner of the image. With a file in a NIfTI
-        system it is checked that the image has that system.
+        A file in the system 'Brainsight' counts from a corner of it: without the image its numbers stay as they are, in
+        the directions of RAS, and `frame` and `skipped` say so. With a file in a NIfTI system it is checked that the
+        image has that system.
     assume : {'RAS', 'LPS'}, optional
         For a file without landmarks, or one whose landmarks contradict the name of its coordinate system.
     source : str
@@ -83,7 +73,7 @@ def read_brainsight_file(
 
     Returns
     -------
-    BrainsightFile
+    LinedFile
         A `NavigationFile` with targets, samples, electrodes and landmarks in the file's order, RAS mm. Electrodes are
         points: their axes are not a coil's and stay in `raw`. `skipped` names rows without a place, untracked
         samples, session landmarks in the tracker's frame, sections that are not read, and evidence that `assume`
@@ -128,10 +118,10 @@ def read_brainsight_file(
         kept.append(Line(line.text, line.end, line.section, line.raw, entry))
     for section in dict.fromkeys(line.section for line in lines if line.section not in (*_KINDS, "")):
         skipped.append(f"the section {section!r} holds no poses and is not read")
-    return BrainsightFile(
+    return LinedFile(
         "Brainsight",
         header["Version"],
-        system,
+        f"{system}, {UNPLACED}" if placing.space == "corner" and image is None else system,
         placing.space,
         tuple(line.entry for line in kept if line.entry is not None),
         tuple(skipped),
@@ -159,24 +149,7 @@ def write_brainsight_file(found: NavigationFile) -> str:
     InputError
         Read from another system's file, or an entry was changed or added.
     """
-    where = found.source or None
-    fix = "write edited and new poses with write_brainsight and their image"
-    if not isinstance(found, BrainsightFile):
-        raise InputError(f"this was read from a {found.system} file, not from a Brainsight one", where=where, fix=fix)
-    wanted = {id(entry.raw): entry for entry in found.entries}
-    pieces = []
-    for line in found.lines:
-        if line.entry is not None:
-            entry = wanted.pop(id(line.entry.raw), None)
-            if entry is None:
-                continue
-            if not _is_unchanged(entry, line):
-                raise InputError(f"{entry.label!r} was changed after it was read", where=where, fix=fix)
-        pieces.append(line.text + line.end)
-    if wanted:
-        label = next(iter(wanted.values())).label
-        raise InputError(f"{label!r} was not read from this file", where=where, fix=fix)
-    return "".join(pieces)
+    return write_as_read(found, system="Brainsight")
 
 
 def _why_not(line: Line) -> str:
@@ -268,14 +241,3 @@ def _require_axes(axes: FloatArray, label: str, where: str) -> None:
     else:
         return
     raise GeometryError(problem, where=where, fix=fix)
-
-
-def _is_unchanged(entry: Entry, line: Line) -> bool:
-    first = line.entry
-    if first is None or "\t".join(entry.raw.values()) != line.text:
-        return False
-    same_pose = (entry.matrix is None) == (first.matrix is None) and (
-        entry.matrix is None or first.matrix is None or np.array_equal(entry.matrix, first.matrix)
-    )
-    words = (entry.kind, entry.label, entry.note) == (first.kind, first.label, first.note)
-    return same_pose and words and np.array_equal(entry.xyz_ras, first.xyz_ras)

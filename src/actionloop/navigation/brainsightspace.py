@@ -11,7 +11,7 @@ import numpy as np
 
 from actionloop.errors import GeometryError, InputError, OptionError
 from actionloop.navigation.conventions import LPS_TO_RAS, XFORM_NAMES, rigid
-from actionloop.navigation.corner import from_corner
+from actionloop.navigation.corner import TOLD_UNPLACED, from_corner
 from actionloop.navigation.found import Space
 from actionloop.navigation.laterality import from_landmarks
 from actionloop.types import FloatArray, Image
@@ -145,7 +145,7 @@ def place(
     if assume not in (None, "RAS", "LPS"):
         raise OptionError(f"{assume!r} is no direction of axes; expected RAS or LPS", where="assume")
     if named == "corner":
-        return Placing(_corner(marks, image, where=where), "corner")
+        return _corner(marks, image, where=where)
     if image is not None:
         _require_same_system(system, image, where=where)
     if seen is None:
@@ -203,17 +203,24 @@ def _in_words(marks: Mapping[str, FloatArray]) -> str:
     return f"left ear at x = {left[0]:+.1f} mm, right ear at x = {right[0]:+.1f}, nasion at y = {nasion[1]:+.1f}"
 
 
-def _corner(marks: Mapping[str, FloatArray], image: Image | None, *, where: str) -> FloatArray:
-    to_ras = from_corner(image, where=where)
+def _corner(marks: Mapping[str, FloatArray], image: Image | None, *, where: str) -> Placing:
+    if image is None:
+        _require_right(marks, LPS_TO_RAS, "by the directions of that system", where=where)
+        return Placing(LPS_TO_RAS, "corner", (TOLD_UNPLACED,))
+    to_ras = from_corner(image)
     rigid(to_ras, label="the image's voxel grid", where=where)
+    _require_right(marks, to_ras, "on this image", where=where)
+    return Placing(to_ras, "corner")
+
+
+def _require_right(marks: Mapping[str, FloatArray], to_ras: FloatArray, by: str, *, where: str) -> None:
     mapped = {name: (to_ras @ np.append(xyz, 1.0))[:3] for name, xyz in marks.items()}
     if landmark_space(mapped, where=where) == "LPS":
         raise GeometryError(
-            f"on this image the landmarks come out with left and right exchanged ({_in_words(mapped)})",
+            f"{by} the landmarks come out with left and right exchanged ({_in_words(mapped)})",
             where=where or None,
             fix="give the image that the Brainsight project was made from",
         )
-    return to_ras
 
 
 def _require_same_system(system: str, image: Image, *, where: str) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 
 from actionloop.errors import InputError
-from actionloop.navigation.found import Entry
+from actionloop.navigation.verbatim import Line
 from actionloop.types import FloatArray
 
 OLDEST, NEWEST = 7, 14
@@ -23,27 +22,6 @@ AXES = tuple(f"m{axis}n{coordinate}" for axis in range(3) for coordinate in rang
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2})?")
 _MOST_CHARACTERS = 100_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """One line of the file, its line end, and the entry that was read from it.
-
-    Attributes
-    ----------
-    text, end : str
-    section : str
-        First column of the heading that a row stands under; empty for comments and headings.
-    raw : mapping of str to str
-        A row's cells by column.
-    entry : Entry or None
-    """
-
-    text: str
-    end: str
-    section: str = ""
-    raw: Mapping[str, str] = field(default_factory=dict)
-    entry: Entry | None = None
 
 
 def read_lines(text: str, *, source: str) -> tuple[Line, ...]:

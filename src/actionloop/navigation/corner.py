@@ -1,39 +1,53 @@
-"""Brainsight's own coordinate system, which counts from a corner of the image."""
+"""Places that count from a corner of the image: Brainsight's own coordinate system, and InVesalius's."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from actionloop.errors import GeometryError
+from actionloop.navigation.found import NavigationFile
 from actionloop.types import FloatArray, Image
 
+UNPLACED = "counted from a corner of an image that was not given"
+TOLD_UNPLACED = (
+    "the places count from a corner of the image, and no image was given: only their directions are those of RAS, so "
+    "they belong to no image yet"
+)
 
-def from_corner(image: Image | None, *, where: str) -> FloatArray:
+
+def is_unplaced(found: NavigationFile) -> bool:
+    """Tell whether a file's places still count from a corner of an image that was not given."""
+    return found.space == "corner" and UNPLACED in found.frame
+
+
+def require_placed(found: NavigationFile) -> None:
+    """Refuse places that count from a corner of an image that was not given.
+
+    Raises
+    ------
+    GeometryError
+    """
+    if is_unplaced(found):
+        raise GeometryError(
+            f"the file counts from a corner of its image (system {found.system!r}), and no image was given",
+            where=found.source or None,
+            fix=f"give the image of that {found.system} project, or export again in coordinates of the image itself",
+        )
+
+
+def from_corner(image: Image) -> FloatArray:
     """Matrix to RAS from Brainsight's own system: mm to the left, back and up, along the voxel axes.
 
     Its origin is the middle of the right, anterior, inferior voxel.
 
     Parameters
     ----------
-    image : Image or None
-    where : str
-        File, for the error.
+    image : Image
 
     Returns
     -------
     (4, 4) float ndarray
-
-    Raises
-    ------
-    GeometryError
-        No image.
     """
-    if image is None:
-        raise GeometryError(
-            "the file counts from a corner of its image (system 'Brainsight'), and no image was given",
-            where=where or None,
-            fix="give the image of that Brainsight project, or export again in a NIfTI coordinate system",
-        )
     axes = image.affine[:3, :3]
     spacing = np.linalg.norm(axes, axis=0)
     order = _anatomical_order(axes / spacing)

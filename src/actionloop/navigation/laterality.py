@@ -46,10 +46,9 @@ def side_of(label: str, xyz_ras: FloatArray, image: Image) -> str:
     x = float(xyz_ras[0])
     middle = (np.asarray(image.data.shape) - 1) / 2
     beside = np.array([x, x - float((image.affine[:3, :3] @ middle + image.affine[:3, 3])[0])])
-    said_left, said_right = _LEFT.search(label) is not None, _RIGHT.search(label) is not None
-    if said_left != said_right:
-        side = "left" if said_left else "right"
-        if ((beside > MARGIN_MM) if said_left else (beside < -MARGIN_MM)).all():
+    side = said_side(label)
+    if side:
+        if ((beside > MARGIN_MM) if side == "left" else (beside < -MARGIN_MM)).all():
             raise GeometryError(
                 f"{label!r} is named {side} but lies at x = {x:+.1f} mm, on the other side of the head (RAS)",
                 where=image.source or None,
@@ -65,6 +64,12 @@ def side_of(label: str, xyz_ras: FloatArray, image: Image) -> str:
         where=image.source or None,
         fix="put L or R into the name",
     )
+
+
+def said_side(label: str) -> str:
+    """Return 'left' or 'right' where a label says one of them by a word (L, LH, left, R, RH, right), else ''."""
+    said_left, said_right = _LEFT.search(label) is not None, _RIGHT.search(label) is not None
+    return "" if said_left == said_right else "left" if said_left else "right"
 
 
 def with_side(label: str, side: str) -> str:

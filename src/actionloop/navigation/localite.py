@@ -23,6 +23,8 @@ _OURS = "actionloop: "
 _TIE = re.compile(r"; frame (.*?); image ([0-9a-f]{1,64});(?: voxels ([0-9a-f]{1,64});)?")
 _NOTE = "; note: "
 _MARKERS = {"InstrumentMarkerList": "InstrumentMarker", "TriggerMarkerList": "TriggerMarker"}
+# Colours and responses of a session's pulses; their poses are in the marker lists that it names.
+_REFERENCES = "LocTMSTriggerData"
 
 
 def write_localite(
@@ -122,8 +124,8 @@ def read_localite_file(text: str, *, source: str = "") -> NavigationFile:
     -------
     NavigationFile
         RAS mm. Markers whose matrix is the identity were not tracked: they are left out, and `skipped` says how many;
-        it also says so where a file has no poses at all. `raw` holds a marker's attributes, its responses to the
-        pulse, and its whole element under 'xml'.
+        it also says so where a file has no poses at all, as a session's trigger data, which only name the lists of
+        markers. `raw` holds a marker's attributes, its responses to the pulse, and its whole element under 'xml'.
 
     Raises
     ------
@@ -133,6 +135,10 @@ def read_localite_file(text: str, *, source: str = "") -> NavigationFile:
         Axes that are no right-handed rotation.
     """
     root = _root(text, source)
+    if root.tag == _REFERENCES:
+        named = ", ".join(plain(one.text or "") for one in root.findall(".//fileReferencePath")[:4])
+        why = f"{_REFERENCES} holds no poses" + (f"; they are in the files that it names: {named}" if named else "")
+        return NavigationFile("Localite", "", "none: the file holds no places", "unknown", (), (why,), source=source)
     space: Literal["RAS", "LPS"] = "RAS" if root.get("coordinateSpace") == "RAS" else "LPS"
     kind: Literal["target", "sample"] = "target" if root.tag == "InstrumentMarkerList" else "sample"
     elements = root.findall(_MARKERS[root.tag])
@@ -217,13 +223,14 @@ def _marker(index: int, name: str, about: str, matrix: FloatArray) -> str:
 
 def _root(text: str, source: str) -> ElementTree.Element:
     root = parse_xml(text, source=source)
+    if root.tag == _REFERENCES:
+        return root
     if root.tag not in _MARKERS:
-        named = ", ".join(plain(one.text or "") for one in root.findall(".//fileReferencePath")[:4])
         raise InputError(
             f"expected a Localite InstrumentMarkerList or TriggerMarkerList, found {plain(root.tag)!r}, which holds no "
             "poses",
             where=source or None,
-            fix=f"give the file that it refers to: {named}" if named else "give the file of markers",
+            fix="give the file of markers",
         )
     space = root.get("coordinateSpace")
     if space not in ("RAS", "LPS"):

@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-
-import numpy as np
+import re
+from collections.abc import Sequence
+from typing import Any
 
 from actionloop import __version__
-from actionloop.errors import GeometryError, InputError
-from actionloop.navigation.conventions import LPS_TO_RAS, rigid
-from actionloop.navigation.exchange import (
-    OUR_AXES,
-    Axes,
-    Saying,
-    axes_of,
-    floats,
-    items,
-    mapping,
-    numbers,
-    table,
-    tell,
-    words,
+from actionloop.errors import GeometryError
+from actionloop.navigation.exchange import OUR_AXES, Saying, tell
+from actionloop.navigation.found import NavigationFile, Space
+from actionloop.navigation.laterality import plain
+from actionloop.navigation.nibsbidsfile import (
+    COIL,
+    DIRECTION,
+    NORMAL,
+    NOTE,
+    OWN_SCAN,
+    PROPOSAL,
+    XYZ,
+    MarkersFile,
+    read_nibsbids,
 )
-from actionloop.navigation.found import Entry, Kind, NavigationFile
-from actionloop.navigation.laterality import plain, without_side
-from actionloop.navigation.parsing import parse_json, require_bottom_row, require_bounded
-from actionloop.navigation.telling import told_tie
-from actionloop.types import CoilPose, FloatArray, Image
+from actionloop.navigation.parsing import parse_json
+from actionloop.navigation.verbatim import require_kept, write_as_read
+from actionloop.types import CoilPose, Image
 
-_PROPOSAL = "NIBS-BIDS proposal 6.2 (BEP037, not part of BIDS)"
-_XYZ = ("x", "y", "z")
-_COIL, _NORMAL, _DIRECTION, _TARGET, _ENTRY = (
-    tuple(f"{what}_{axis}" for axis in _XYZ) for what in ("coil", "normal", "direction", "target", "entry")
-)
-_COLUMNS = ("target_id", "target_label", "target_description", "coil_transform", *_COIL, *_NORMAL, *_DIRECTION)
-_NOTE = "; note: "
-# The only keyword of BIDS for the person's own scan; templates have names of their own and RAS axes too.
-_OWN_SCAN = "ScanRAS"
-# Columns may be rounded to three decimals by other programs.
-_AGREE_MM, _AGREE_TURN = 0.01, 0.004
+__all__ = ["read_nibsbids", "write_nibsbids"]
+
+_COLUMNS = ("target_id", "target_label", "target_description", "coil_transform", *COIL, *NORMAL, *DIRECTION)
 
 
-def write_nibsbids(poses: Sequence[CoilPose], *, image: Image, intended_for: str = "") -> tuple[str, str]:
+def write_nibsbids(
+    poses: Sequence[CoilPose], *, image: Image, intended_for: str = "", kept: NavigationFile | None = None
+) -> tuple[str, str]:
     """Write coil poses as the text of '*_markers.tsv' and of its JSON sidecar.
 
     Parameters
@@ -53,17 +44,21 @@ def write_nibsbids(poses: Sequence[CoilPose], *, image: Image, intended_for: str
     image : Image
     intended_for : str
         BIDS URI of that image, e.g. 'bids::sub-01/anat/sub-01_T1w.nii.gz'.
+    kept : NavigationFile, optional
+        From `read_nibsbids`: its rows stand first and as they were, and without new poses its sidecar too.
 
     Returns
     -------
     markers_tsv, markers_json : str
+        The sidecar is empty where a table without one is written back.
         One row per pose: the whole matrix, and again its origin, its z (normal) and its y (direction). The fields
         NIBSCoordinateSystem, -Units and -Description of the sidecar are also those of '*_coordsystem.json'.
 
     Raises
     ------
     GeometryError
-        Poses of another image, qform and sform that disagree or are missing, or a name that contradicts its place.
+        Poses of another image, qform and sform that disagree or are missing, a name that contradicts its place, or
+        kept rows of another image or with other axes or columns than ours.
     EmptyRegionError
         Nothing to write.
 
@@ -72,81 +67,57 @@ def write_nibsbids(poses: Sequence[CoilPose], *, image: Image, intended_for: str
     The proposal says neither which way the axes of coil_transform point nor how the matrix stands in a cell; here it
     is a JSON array of four rows, and the sidecar names the axes.
     """
-    general, sayings = tell(poses, image=image, system="NIBS-BIDS", forbidden=("\t",))
-    lines = ["\t".join(_COLUMNS)]
-    for index, (pose, saying) in enumerate(zip(poses, sayings, strict=True), 1):
+    if kept is not None:
+        require_kept(kept, image)
+    space: Space = kept.space if kept is not None and not poses else "RAS"
+    general, sayings = tell(poses, image=image, system="NIBS-BIDS", forbidden=("\t",), kept=kept, space=space)
+    columns, text, before, first = _COLUMNS, "\t".join(_COLUMNS) + "\n", dict[str, Any](), 1
+    if kept is not None and kept.entries:
+        text = write_as_read(kept, system="NIBS-BIDS")
+        if not poses:
+            return text, kept.sidecar if isinstance(kept, MarkersFile) else ""
+        columns, before, first = _beside(kept, {saying.name for saying in sayings})
+        text += "" if text.endswith(("\n", "\r")) else "\n"
+    lines = []
+    for index, (pose, saying) in enumerate(zip(poses, sayings, strict=True), first):
         matrix = [[round(float(pose.matrix[i, j]), 6 if j == 3 else 9) for j in range(4)] for i in range(4)]
         three = [pose.matrix[:3, column] for column in (3, 2, 1)]
-        described = saying.said + (_NOTE + saying.note if saying.note else "")
+        described = saying.said + (NOTE + saying.note if saying.note else "")
         cells = [f"pose{index:03d}", saying.name, described, json.dumps(matrix, separators=(",", ":"))]
-        lines.append("\t".join([*cells, *(f"{value:.6f}" for vector in three for value in vector)]))
-    return "\n".join(lines) + "\n", json.dumps(
-        _sidecar(general, sayings, image, intended_for), ensure_ascii=False, indent=1
-    ) + "\n"
+        row = dict(zip(_COLUMNS, [*cells, *(f"{value:.6f}" for vector in three for value in vector)], strict=True))
+        lines.append("\t".join(row.get(name, "n/a") for name in columns) + "\n")
+    sidecar = _sidecar(general, sayings, image, intended_for)
+    sides = before.get("actionloop", {}).get("Sides", [])
+    sidecar["actionloop"]["Sides"] = [*sides, *sidecar["actionloop"]["Sides"]]
+    return text + "".join(lines), json.dumps({**before, **sidecar}, ensure_ascii=False, indent=1) + "\n"
 
 
-def read_nibsbids(
-    text: str,
-    *,
-    source: str = "",
-    sidecar: str = "",
-    space: Literal["RAS", "LPS"] | None = None,
-    axes: Axes | None = None,
-) -> NavigationFile:
-    """Read '*_markers.tsv'.
-
-    Parameters
-    ----------
-    text : str
-    source : str
-        File name, for errors.
-    sidecar : str
-        Text of '*_markers.json' or '*_coordsystem.json'.
-    space : {'RAS', 'LPS'}, optional
-        For a file whose sidecar names no coordinate system with known axes.
-    axes : {'simnibs', 'brainsight', 'localite'}, optional
-        Which way the coil's axes point in a file that actionloop did not write; without it its poses are points.
-
-    Returns
-    -------
-    NavigationFile
-        A row with a timestamp is a sample.
-
-    Raises
-    ------
-    InputError
-        Not such a file, a damaged row, units other than mm, or an identifier twice.
-    GeometryError
-        Nothing tells RAS from LPS, axes that are no right-handed rotation, or a matrix that contradicts the columns.
-    """
-    require_bounded(text, where=source)
-    about = mapping(parse_json(sidecar or "{}", source=source), what="sidecar", where=source)
+def _beside(kept: NavigationFile, new: set[str]) -> tuple[tuple[str, ...], dict[str, Any], int]:
+    """Columns, sidecar and next number of a table that new rows can stand in."""
+    where = kept.source or None
+    columns = tuple(kept.entries[0].raw)
+    about = parse_json(kept.sidecar or "{}", source=kept.source) if isinstance(kept, MarkersFile) else {}
     own = about.get("actionloop")
-    ours = isinstance(own, dict) and own.get("CoilAxes") == OUR_AXES
-    theirs = np.eye(4) if ours else axes_of(axes)
-    known = _space(about, space, source)
-    to_ras = np.eye(4) if known == "RAS" else LPS_TO_RAS
-    entries: list[Entry] = []
-    skipped: list[str] = []
-    for row in _rows(text, source):
-        entry, why = _entry(row, to_ras, theirs, ours, source)
-        skipped += why
-        entries += [entry] if entry else []
-    return NavigationFile(
-        "NIBS-BIDS",
-        words(own.get("Proposal")) if isinstance(own, dict) else "",
-        words(about.get("NIBSCoordinateSystem")) or known,
-        known,
-        tuple(entries),
-        tuple(skipped),
-        verified=False,
-        source=source,
-        tie=told_tie(sidecar) if ours else None,
-    )
+    if not isinstance(own, dict) or own.get("CoilAxes") != OUR_AXES or not set(_COLUMNS) <= set(columns):
+        raise GeometryError(
+            "the rows that are to stand first are not of actionloop: their sidecar does not name our coil axes, or "
+            "they have other columns",
+            where=where,
+            fix="export the new poses to a table of their own",
+        )
+    twice = new & {plain(entry.raw["target_label"]) for entry in kept.entries}
+    if twice:
+        raise GeometryError(
+            f"the table has a pose named {min(twice)!r} already; the navigator could not tell them apart",
+            where=where,
+            fix="rename one of them",
+        )
+    taken = [re.fullmatch(r"pose(\d{1,9})", entry.raw["target_id"]) for entry in kept.entries]
+    return columns, dict(about), max((int(one[1]) for one in taken if one), default=0) + 1
 
 
 def _sidecar(general: Sequence[str], sayings: Sequence[Saying], image: Image, intended_for: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"NIBSCoordinateSystem": _OWN_SCAN, "NIBSCoordinateUnits": "mm"}
+    told: dict[str, Any] = {"NIBSCoordinateSystem": OWN_SCAN, "NIBSCoordinateUnits": "mm"}
     told["NIBSCoordinateSystemDescription"] = f"RAS mm of the image {plain(image.frame)}. " + " ".join(general)
     if intended_for:
         told["IntendedFor"] = intended_for
@@ -158,17 +129,17 @@ def _sidecar(general: Sequence[str], sayings: Sequence[Saying], image: Image, in
     }
     told |= {name: {"Description": text} for name, text in columns.items()}
     for names, text in (
-        (_COIL, "middle of the coil's face"),
-        (_NORMAL, "z axis of the coil: unit vector into the head"),
-        (_DIRECTION, "y axis of the coil: unit vector away from the handle"),
+        (COIL, "middle of the coil's face"),
+        (NORMAL, "z axis of the coil: unit vector into the head"),
+        (DIRECTION, "y axis of the coil: unit vector away from the handle"),
     ):
-        unit = {"Units": "mm"} if names is _COIL else {}
+        unit = {"Units": "mm"} if names is COIL else {}
         told |= {
-            name: {"Description": f"{axis} of the {text}, RAS"} | unit for axis, name in zip(_XYZ, names, strict=True)
+            name: {"Description": f"{axis} of the {text}, RAS"} | unit for axis, name in zip(XYZ, names, strict=True)
         }
     told["actionloop"] = {
         "Version": __version__,
-        "Proposal": _PROPOSAL,
+        "Proposal": PROPOSAL,
         "CoilAxes": OUR_AXES,
         "ImageHeaderSHA256": image.header_sha256,
         "ImageVoxelsSHA256": image.voxels_sha256,
@@ -176,116 +147,3 @@ def _sidecar(general: Sequence[str], sayings: Sequence[Saying], image: Image, in
         "Sides": [one.said for one in sayings],
     }
     return told
-
-
-def _space(about: Mapping[str, Any], space: str | None, source: str) -> Literal["RAS", "LPS"]:
-    units = about.get("NIBSCoordinateUnits", "mm")
-    if units != "mm":
-        raise InputError(
-            f"the coordinates are in {words(units) or 'unnamed units'!r}, expected mm",
-            where=source or None,
-            fix="convert them to mm, in the table and in the sidecar",
-        )
-    if about.get("NIBSCoordinateSystem") == _OWN_SCAN:
-        if space == "LPS":
-            raise GeometryError("the sidecar says that the file is RAS, not LPS", where=source or None)
-        return "RAS"
-    if space in ("RAS", "LPS"):
-        return "RAS" if space == "RAS" else "LPS"
-    raise GeometryError(
-        f"the coordinate system {words(about.get('NIBSCoordinateSystem')) or 'without a name'!r} does not say whether "
-        "the file is RAS or LPS: left and right could be exchanged",
-        where=source or None,
-        fix=f"give the sidecar with NIBSCoordinateSystem {_OWN_SCAN}, or say the space yourself",
-    )
-
-
-def _rows(text: str, source: str) -> list[dict[str, str]]:
-    lines = [line.rstrip("\r") for line in text.lstrip("\ufeff").split("\n") if line.strip()]
-    columns = lines[0].split("\t") if lines else []
-    if "target_id" not in columns or len(set(columns)) != len(columns):
-        raise InputError(
-            "this is not a table of NIBS-BIDS markers (no column 'target_id', or a column twice)",
-            where=source or None,
-            fix=f"give a '*_markers.tsv' of the {_PROPOSAL}",
-        )
-    rows = table(lines[1:], columns, first=2, where=source)
-    seen: set[tuple[str, str]] = set()
-    for number, row in enumerate(rows, 2):
-        key = (row["target_id"], row.get("target_part", ""))
-        if key in seen:
-            raise InputError(
-                f"line {number} has the identifier {plain(key[0])!r} a second time",
-                where=source or None,
-                fix="give every row its own target_id, or tell its parts apart by target_part",
-            )
-        seen.add(key)
-    return rows
-
-
-def _entry(
-    row: Mapping[str, str], to_ras: FloatArray, theirs: FloatArray | None, ours: bool, source: str
-) -> tuple[Entry | None, list[str]]:
-    label = plain(row.get("target_label", "")) if row.get("target_label", "n/a") != "n/a" else plain(row["target_id"])
-    described = plain(row.get("target_description", ""))
-    note = described.partition(_NOTE)[2] if ours else ("" if described == "n/a" else described)
-    name = without_side(label) if ours else label
-    kind: Kind = "sample" if row.get("timestamp", "n/a") not in ("n/a", "") else "target"
-    coil, normal, direction = (_vector(row, names, label, source) for names in (_COIL, _NORMAL, _DIRECTION))
-    whole = _transform(row, label, source)
-    if whole is not None:
-        _require_same(whole, coil, normal if ours else None, direction if ours else None, label, source)
-    elif ours and coil is not None and normal is not None and direction is not None:
-        whole = np.eye(4)
-        whole[:3, :3] = np.column_stack([np.cross(direction, normal), direction, normal])
-        whole[:3, 3] = coil
-    if whole is not None and np.allclose(whole, np.eye(4), atol=1e-9):
-        return None, [f"{label}: its matrix is the identity, so the coil was not tracked."]
-    if whole is not None and theirs is not None:
-        matrix = rigid(to_ras @ whole @ theirs, label=label, where=source)
-        return Entry(kind, name, matrix, matrix[:3, 3].copy(), note, row), []
-    place = whole[:3, 3] if whole is not None else coil
-    for names in (_TARGET, _ENTRY):
-        place = _vector(row, names, label, source) if place is None else place
-    if place is None:
-        return None, [f"{label}: no coordinates."]
-    why = f"{label}: its orientation was left out, because the file does not say which way the coil's axes point."
-    point = Entry(kind, name, None, to_ras[:3, :3] @ place, note, row)
-    return point, [why] if whole is not None or normal is not None else []
-
-
-def _vector(row: Mapping[str, str], names: Sequence[str], label: str, source: str) -> FloatArray | None:
-    if all(row.get(name, "n/a") in ("n/a", "") for name in names):
-        return None
-    return numbers(floats(row, names), 3, what=f"{names[0]} to {names[-1]} of {label!r}", where=source, mm=True)
-
-
-def _transform(row: Mapping[str, str], label: str, source: str) -> FloatArray | None:
-    cell = row.get("coil_transform", "n/a")
-    if cell in ("n/a", ""):
-        return None
-    what = f"coil_transform of {label!r}"
-    value = items(parse_json(cell, source=source), what=what, where=source)
-    flat = [one for part in value for one in (part if isinstance(part, list) else [part])]
-    matrix = numbers(flat, 16, what=what, where=source).reshape(4, 4)
-    require_bottom_row(matrix, label=label, where=source)
-    numbers(matrix[:3, 3].tolist(), 3, what=what, where=source, mm=True)
-    return matrix
-
-
-def _require_same(
-    whole: FloatArray,
-    coil: FloatArray | None,
-    normal: FloatArray | None,
-    direction: FloatArray | None,
-    label: str,
-    source: str,
-) -> None:
-    for found, column, most in ((coil, 3, _AGREE_MM), (normal, 2, _AGREE_TURN), (direction, 1, _AGREE_TURN)):
-        if found is not None and np.abs(found - whole[:3, column]).max() > most:
-            raise GeometryError(
-                f"coil_transform of {label!r} contradicts the columns beside it (place, normal or direction): one of "
-                "the two was changed",
-                where=source or None,
-                fix="export it again; never edit one of the two by hand",
-            )

@@ -157,7 +157,7 @@ def write_simnibs(poses: Sequence[CoilPose], *, image: Image, kept: NavigationFi
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def pack_simnibs(poses: Sequence[CoilPose], *, image: Image) -> dict[str, Any]:
+def pack_simnibs(poses: Sequence[CoilPose], *, image: Image, kept: NavigationFile | None = None) -> dict[str, Any]:
     """Arrange coil poses as variables of a .mat file (for `scipy.io.savemat`).
 
     Parameters and errors as in `write_simnibs`.
@@ -168,18 +168,12 @@ def pack_simnibs(poses: Sequence[CoilPose], *, image: Image) -> dict[str, Any]:
         'matsimnibs' is (4, 4, n) even for one pose, which is what SimNIBS's exporters expect; a POSITION takes
         matsimnibs[:, :, i].
     """
-    named = name_poses(poses, image=image, kept=None, system="SimNIBS")
-    return {
-        "matsimnibs": np.stack([pose.matrix for pose in poses], axis=2),
-        "names": np.array([name for name, _ in named], dtype=object),
-        "laterality": np.array([said for _, said in named], dtype=object),
-        "notes": np.array([plain(pose.note) for pose in poses], dtype=object),
-        "coordinates": "absolute",
-        "frame": plain(image.frame),
-        "image_header_sha256": image.header_sha256,
-        "image_voxels_sha256": image.voxels_sha256,
-        "comment": np.array(tell_frame(image), dtype=object),
+    document = json.loads(write_simnibs(poses, image=image, kept=kept))
+    matrices = np.moveaxis(np.array(document.pop("matsimnibs"), dtype=float), 0, 2)
+    texts = {
+        key: np.array(value, dtype=object) if isinstance(value, list) else value for key, value in document.items()
     }
+    return {"matsimnibs": matrices, **texts}
 
 
 def _read(data: Any, *, source: str, absolute: bool) -> NavigationFile:

@@ -73,7 +73,7 @@ class Reading:
     Attributes
     ----------
     image : Image, optional
-        The image of the navigation project; needed by files that count from a corner of it.
+        The image of the navigation project; files that count from a corner of it are placed by it.
     assume : {'RAS', 'LPS'}, optional
         Where nothing tells which way the axes point, or name and landmarks contradict each other.
     axes : {'simnibs', 'brainsight', 'localite'}, optional
@@ -190,7 +190,8 @@ def write_any(
     Returns
     -------
     dict of str to str or bytes
-        Contents of each file by its suffix; one file for all systems but NIBS-BIDS.
+        Contents of each file by its suffix; one file for all systems but NIBS-BIDS, whose sidecar is left out where a
+        table that had none is written back.
 
     Raises
     ------
@@ -280,13 +281,15 @@ _WRITERS: Mapping[str, _Writer] = {
     "slicer": lambda poses, image, kept, more: write_slicer(poses, image=image, kept=kept, **more),
     "navinibs": lambda poses, image, kept, more: write_navinibs(poses, image=image, kept=kept, **more),
     "simnibs": lambda poses, image, kept, more: write_simnibs(poses, image=image, kept=kept, **more),
-    "brainsight": lambda poses, image, kept, more: write_brainsight(poses, image=image, **more),
-    "simnibs-mat": lambda poses, image, kept, more: _mat(pack_simnibs(poses, image=image, **more)),
-    "invesalius": lambda poses, image, kept, more: write_invesalius(poses, image=image, **more),
-    "nibs-bids": lambda poses, image, kept, more: dict(
-        zip(("_markers.tsv", "_markers.json"), write_nibsbids(poses, image=image, **more), strict=True)
-    ),
+    "brainsight": lambda poses, image, kept, more: write_brainsight(poses, image=image, kept=kept, **more),
+    "simnibs-mat": lambda poses, image, kept, more: _mat(pack_simnibs(poses, image=image, kept=kept, **more)),
+    "invesalius": lambda poses, image, kept, more: write_invesalius(poses, image=image, kept=kept, **more),
+    "nibs-bids": lambda poses, image, kept, more: _pair(write_nibsbids(poses, image=image, kept=kept, **more)),
 }
+
+
+def _pair(texts: tuple[str, str]) -> dict[str, str | bytes]:
+    return {suffix: text for suffix, text in zip(("_markers.tsv", "_markers.json"), texts, strict=True) if text}
 
 
 def _mat(variables: Mapping[str, Any]) -> bytes:

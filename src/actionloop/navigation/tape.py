@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actionloop.brain.fiducials import Fiducials
-from actionloop.brain.measure import ScalpMeasure
+from actionloop.brain import Fiducials, ScalpMeasure
 
 # Nearer to Cz than this an angle means nothing.
 _AT_VERTEX_MM = 3.0

@@ -51,6 +51,8 @@ class PoseWords:
         Between the coil's axis and straight into the head.
     handle : str
         E.g. 'posterior-lateral'.
+    beside_mm : float
+        By which the axis passes the cortex; 0 where it meets it.
     """
 
     sentences: tuple[str, ...]
@@ -63,6 +65,21 @@ class PoseWords:
     scalp_gap_mm: float
     tilt_deg: float
     handle: str
+    beside_mm: float = 0.0
+
+    @property
+    def on_head(self) -> bool:
+        """True where the coil lies on the scalp, near enough for its pose to be one of this head."""
+        return -DEEPEST_MM <= self.scalp_gap_mm <= FARTHEST_MM
+
+    @property
+    def brief(self) -> str:
+        """E.g. 'left precentral gyrus, 14 mm under the scalp, handle posterior-lateral'."""
+        if self.hemisphere is None or self.depth_mm is None:
+            return f"no cortex under the coil's axis, handle {self.handle}"
+        where = f"{SIDES[self.hemisphere]} {self.region or 'hemisphere'}"
+        beside = f" ({self.beside_mm:.0f} mm beside the axis)" if self.beside_mm else ""
+        return f"{where}, {self.depth_mm:.0f} mm under the scalp{beside}, handle {self.handle}"
 
     @property
     def text(self) -> str:
@@ -126,7 +143,8 @@ def describe_pose(
             f"The coil stands on the {side} but points at the {SIDES[hemisphere]} hemisphere: check the side."
         )
     sentences = (*warnings, aims, *said)
-    return PoseWords(sentences, tuple(warnings), hemisphere, vertex, region, side, depth, gap, tilt, handle)
+    off = beside if beside > _UNDER_MM else 0.0
+    return PoseWords(sentences, tuple(warnings), hemisphere, vertex, region, side, depth, gap, tilt, handle, off)
 
 
 def judge_head(matrices: Sequence[FloatArray], *, scalp: Scalp, farthest_mm: float = FARTHEST_MM) -> str:

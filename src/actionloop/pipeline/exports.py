@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,14 @@ import numpy as np
 from actionloop import facts, files
 from actionloop.brain import vertex_areas
 from actionloop.files import OutputFolder
-from actionloop.navigation import write_brainsight, write_localite
 from actionloop.pipeline.cleaning import OURS
-from actionloop.pipeline.person import PersonResult
+from actionloop.pipeline.exported import Handed, Shelf
+from actionloop.pipeline.imagingexports import put_dicom, put_overlays
+from actionloop.pipeline.navigationexports import navigation_state, put_navigation
+from actionloop.pipeline.personjob import PersonResult
 from actionloop.pipeline.posepage import pose_table
-from actionloop.reliability import VERDICT_WORDS, TargetReliability
-from actionloop.types import HEMISPHERES, CoilPose, Target
-
-Written = list[tuple[str, str]]
+from actionloop.pipeline.sheets import put_sheets
+from actionloop.types import HEMISPHERES
 
 _CONVENTION = "4 x 4, coil axes in columns, RAS mm; x = y × z, y away from the handle, z into the head"
 
@@ -46,8 +45,10 @@ def entities_of(result: PersonResult) -> dict[str, str | None]:
     }
 
 
-def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None) -> tuple[Written, dict[str, Any]]:
-    """Write maps, tables and navigation files; returns what was written and the provenance.
+def write_results(
+    out: OutputFolder, result: PersonResult, *, root: Path | None, say: Callable[[str], None]
+) -> tuple[Shelf, Handed, dict[str, Any]]:
+    """Write maps and tables, and what other programs and people are given.
 
     Parameters
     ----------
@@ -55,23 +56,32 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
     result : PersonResult
     root : Path or None
         Input data set; inputs are named relative to it.
+    say : callable
+        Told what takes a while.
+
+    Returns
+    -------
+    shelf : Shelf
+        What was written.
+    handed : Handed
+        What of it is for other programs and people, and what was left out.
+    provenance : dict
 
     Raises
     ------
     OutputError
         A file cannot be written; those already there are whole.
     """
-    entities = entities_of(result)
-    written: Written = []
-
-    def put(key: str, writer: Callable[[Path], object], **more: str) -> None:
-        path = out.write(key, {**entities, **more}, writer)
-        written.append((key, path.relative_to(out.path).as_posix()))
-
+    shelf, handed = Shelf(out, entities_of(result)), Handed()
+    put = shelf.put
     _put_maps(put, result)
     _put_tables(put, result)
     _put_poses(put, result)
-    _put_navigation(put, result)
+    put_navigation(shelf, result, handed)
+    say("writing overlays and scalp sheets")
+    put_overlays(shelf, result, handed)
+    put_dicom(shelf, result, handed)
+    put_sheets(shelf, result, handed)
     provenance = files.provenance(
         result.job.inputs,
         root=root,
@@ -82,6 +92,7 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
         image_sha256=None if result.head.image is None else result.head.image.header_sha256,
         voxels_sha256=None if result.head.image is None else result.head.image.voxels_sha256,
         navigation=navigation_state(result),
+        exports=handed.recorded(),
         reliability=_reliability(result),
         coil_poses=_posing(result),
         method=result.network_map.method,
@@ -91,16 +102,7 @@ def write_results(out: OutputFolder, result: PersonResult, *, root: Path | None)
         key=result.key,
     )
     put("provenance", lambda path: files.write_json(path, provenance))
-    return written, provenance
-
-
-def navigation_state(result: PersonResult) -> str:
-    """Say what became of the navigation files: 'written', 'forced', or why there are none."""
-    if result.head.reason or not result.targets:
-        return result.head.reason or "no target"
-    if not result.exported:
-        return f"withheld: no reliable target{f' ({result.unjudged})' if result.unjudged else ''}"
-    return "forced" if result.job.settings.force and len(result.targets) > len(result.trusted) else "written"
+    return shelf, handed, provenance
 
 
 def _reliability(result: PersonResult) -> dict[str, Any]:
@@ -141,7 +143,7 @@ def _cleaning(result: PersonResult) -> dict[str, Any] | None:
     return result.job.settings.cleaning.resolved() if ours else None
 
 
-def _put_maps(put: Callable[..., None], result: PersonResult) -> None:
+def _put_maps(put: Callable[..., object], result: PersonResult) -> None:
     network_map = result.network_map
     whole = result.whole_map or network_map
     axis, names = network_map.grayordinates, network_map.names
@@ -181,7 +183,7 @@ def _put_maps(put: Callable[..., None], result: PersonResult) -> None:
         )
 
 
-def _put_tables(put: Callable[..., None], result: PersonResult) -> None:
+def _put_tables(put: Callable[..., object], result: PersonResult) -> None:
     frame = result.head.anatomy.frame
     about = {"Anatomy": result.head.anatomy.description, "OwnSurfaces": result.head.anatomy.own}
     everything = [t for t in (*result.targets, *result.asked) if t.pose is not None]
@@ -211,7 +213,7 @@ def _put_tables(put: Callable[..., None], result: PersonResult) -> None:
         put("shifts", lambda path: files.write_table(path, result.shifts))
 
 
-def _put_poses(put: Callable[..., None], result: PersonResult) -> None:
+def _put_poses(put: Callable[..., object], result: PersonResult) -> None:
     """Write coil poses and their fields on the cortex, where there are any."""
     posing, axis = result.posing, result.network_map.grayordinates
     if not posing.searches or posing.coil is None:
@@ -237,41 +239,6 @@ def _put_poses(put: Callable[..., None], result: PersonResult) -> None:
     fields = np.stack([axis.from_mesh(*(one.field_v_per_m[side] for side in HEMISPHERES)) for one in posing.searches])
     names = [f"{one.name} (preview)" if one.preview else one.name for one in posing.searches]
     put("field", lambda path: files.write_dscalar(path, fields, names, axis))
-
-
-def _put_navigation(put: Callable[..., None], result: PersonResult) -> None:
-    poses = navigation_poses(result)
-    image = result.head.image
-    if not poses or image is None:
-        return
-    brainsight, localite = write_brainsight(poses, image=image), write_localite(poses, image=image)
-    put("brainsight", lambda path: files.write_text(path, brainsight))
-    put("localite", lambda path: files.write_text(path, localite))
-
-
-def navigation_poses(result: PersonResult) -> list[CoilPose]:
-    """Return the coil poses that may be exported, best first; none where `head.reason` says why not.
-
-    Notes say how far a target is to be trusted, and that nobody judged it; the name says so of a forced one.
-    """
-    if result.head.reason:
-        return []
-    return [_told(target.pose, verdict_of(result, target)) for target in result.exported if target.pose is not None]
-
-
-def verdict_of(result: PersonResult, target: Target) -> TargetReliability | None:
-    """Return the verdict on a target; None where there is none."""
-    return None if result.reliability is None else result.reliability.of(target)
-
-
-def _told(pose: CoilPose, verdict: TargetReliability | None) -> CoilPose:
-    """Put the verdict into the note of a pose, and a forced one into its name too."""
-    label, note = pose.label, "reliability not judged"
-    if verdict is not None:
-        note = f"{VERDICT_WORDS[verdict.verdict]}: probability {verdict.probability:.2f} within {verdict.near_mm:g} mm"
-        if verdict.verdict == "none":
-            label, note = f"{label} FORCED not reliable", f"exported with --force although there is {note}"
-    return replace(pose, label=label, note="; ".join(part for part in (pose.note, note) if part))
 
 
 def _verdict_columns(result: PersonResult) -> dict[str, dict[str, Any]]:

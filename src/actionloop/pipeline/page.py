@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from actionloop import files
-from actionloop.files import OutputFolder
 from actionloop.networks import DEFAULT_METHOD
-from actionloop.pipeline.exports import Written, entities_of, navigation_poses, navigation_state, network_table
+from actionloop.pipeline.exported import Handed, Shelf
+from actionloop.pipeline.exports import entities_of, network_table
+from actionloop.pipeline.handedpage import handed_content
+from actionloop.pipeline.navigationexports import navigation_poses, navigation_state
 from actionloop.pipeline.paragraph import cleaned_here, from_phantoms, methods, references
-from actionloop.pipeline.person import PersonResult, best_targets
+from actionloop.pipeline.personjob import PersonResult, best_targets
 from actionloop.pipeline.posepage import pose_section
 from actionloop.pipeline.posewords import out_of_reach
 from actionloop.pipeline.priors import PHANTOMS
@@ -20,7 +22,6 @@ from actionloop.pipeline.trustpage import trust_content
 from actionloop.poses import PoseSearch
 from actionloop.report import CoilContent, Exports, ReportContent, Table, TrustContent, draw_pictures, render_report
 
-_NAVIGATION = ("brainsight", "localite")
 _CALIBRATED = (
     "The probability of lying within 5 mm of the true node was calibrated on simulated people, whose truth is known, "
     "and on noise; nobody knows a real person's true nodes."
@@ -28,9 +29,9 @@ _CALIBRATED = (
 
 
 def write_report(
-    out: OutputFolder,
+    shelf: Shelf,
     result: PersonResult,
-    written: Written,
+    handed: Handed,
     provenance: Mapping[str, Any],
     *,
     say: Callable[[str], None],
@@ -52,8 +53,7 @@ def write_report(
     pictures = [*pictures, *(trust.pictures if trust else ()), *(coil.pictures if coil else ())]
     entities = entities_of(result)
     for picture in pictures:
-        path = out.write("figure", {**entities, "desc": picture.key}, partial(_save, png=picture.png))
-        written.append(("figure", path.relative_to(out.path).as_posix()))
+        shelf.put("figure", partial(_save, png=picture.png), desc=picture.key)
     content = ReportContent(
         label=result.job.person.label,
         anatomy=result.head.anatomy,
@@ -69,20 +69,21 @@ def write_report(
         targets=result.targets,
         sites=result.sites,
         no_target_reason=_no_target_reason(result),
-        navigation_files=[path for key, path in written if key in _NAVIGATION],
+        navigation_files=[one.path for one in handed.of("navigation")],
         navigation_reason=_navigation_reason(result),
+        handed=handed_content(result, handed),
         controls=_control_tables(result),
         pictures=pictures,
         trust=trust,
         coil=coil,
         methods=methods(result),
         references=references(result),
-        written=written,
+        written=shelf.written,
         provenance=provenance,
     )
     page = render_report(content)
-    path = out.write("report", {"sub": entities["sub"]}, lambda place: files.write_text(place, page))
-    return path.relative_to(out.path).as_posix()
+    path = shelf.out.write("report", {"sub": entities["sub"]}, lambda place: files.write_text(place, page))
+    return path.relative_to(shelf.out.path).as_posix()
 
 
 def _trust(result: PersonResult, say: Callable[[str], None]) -> TrustContent:
@@ -125,13 +126,17 @@ def _coil(result: PersonResult, say: Callable[[str], None]) -> CoilContent | Non
     )
 
 
-def in_short(result: PersonResult, written: Written) -> str:
-    """Say the best targets, what is missing, and where the navigation files are or why there are none."""
+def in_short(result: PersonResult, handed: Handed) -> str:
+    """Say the best targets, what is missing, and where the exports are or why there are none."""
     lines = best_targets(result.targets) or ["no target was found"]
     lines += [f"note: {gap}" for gap in result.gaps]
     for search in result.posing.searches:
         lines += [_pose_in_short(search), *([out_of_reach(search)] if out_of_reach(search) else [])]
-    lines += [f"for navigation: {path}" for key, path in written if key in _NAVIGATION]
+    lines += [f"for navigation: {one.path}" for one in handed.of("navigation")]
+    imaging, sheets = handed.of("imaging"), handed.of("tape")
+    lines += [f"for imaging: {len(imaging)} overlays, meshes or series, listed in the report"] * bool(imaging)
+    lines += [f"for the tape: {len(sheets)} scalp sheets, listed in the report"] * bool(sheets)
+    lines += [f"left out: {name}: {why}" for name, why in handed.left_out]
     reason = _navigation_reason(result)
     if reason:
         lines.append(f"no navigation files: {reason}")

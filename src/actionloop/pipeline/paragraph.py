@@ -8,7 +8,7 @@ from typing import Any
 from actionloop import facts, files
 from actionloop.networks import find_method
 from actionloop.pipeline.cleaning import OURS, describe_cleaning
-from actionloop.pipeline.person import PersonResult
+from actionloop.pipeline.personjob import PersonResult
 from actionloop.pipeline.posewords import preview_words
 from actionloop.pipeline.posing import Posing
 from actionloop.pipeline.priors import PHANTOMS

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from actionloop import files
 from actionloop.errors import ActionloopError, OptionError
 from actionloop.files import OutputFolder, PersonFiles
+from actionloop.pipeline.brought import require_one_person
 from actionloop.pipeline.choice import Choice
 from actionloop.pipeline.exports import write_results
 from actionloop.pipeline.lemon import demo_person
@@ -94,6 +95,7 @@ def plan(request: PlanRequest, *, progress: Progress) -> list[Outcome]:
             f"the analysis level {request.level!r} is not there yet", fix="use 'participant'; group maps come later"
         )
     files.require(groups=("plan",))
+    require_one_person(request.settings, len(_labels(request)))
     found: list[tuple[str, PersonFiles | ActionloopError]] = []
     for label in _labels(request):
         try:
@@ -166,11 +168,11 @@ def _deliver(result: PersonResult, request: PlanRequest, stamp: Path, progress: 
     progress.step(STEPS[7])
     out = OutputFolder(request.out, overwrite=request.overwrite, sources=sources)
     root = request.derivatives or _common_folder(job.inputs)
-    written, provenance = write_results(out, result, root=root)
+    shelf, handed, provenance = write_results(out, result, root=root, say=progress.note)
     progress.step(STEPS[8])
-    page = write_report(out, result, written, provenance, say=progress.note)
-    message = in_short(result, written)
-    names = [name for _, name in written]
+    page = write_report(shelf, result, handed, provenance, say=progress.note)
+    message = in_short(result, handed)
+    names = [name for _, name in shelf.written]
     _drop_stale(out, stamp, names)
     state = {"key": result.key, "label": job.person.label, "report": page, "message": message, "written": names}
     files.write_json(stamp, state)

@@ -9,13 +9,17 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from actionloop import facts, signal
 from actionloop.arrays import DEVICES
 from actionloop.errors import InputError, OptionError
+from actionloop.navigation import SYSTEMS, written
 from actionloop.networks import DEFAULT_METHOD, find_method
 from actionloop.targets import Pain
+
+# What is handed on besides the files of navigation systems.
+OTHER_EXPORTS = ("overlays", "meshes", "sheets")
 
 
 class MappingSettings(BaseModel):
@@ -133,6 +137,54 @@ class PoseSettings(BaseModel):
     draws: int = Field(default=500, ge=0, le=100_000)
 
 
+class ExportSettings(BaseModel):
+    """What is handed on to other programs and people.
+
+    `wanted` is 'all', 'none', or names: navigation systems, 'overlays' (NIfTI in the T1's grid), 'meshes' (GIFTI, STL)
+    and 'sheets' (scalp measurements). `dicom` is a folder with the person's own T1 series, `fiducials` a file with
+    nasion, inion and both tragi.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    wanted: tuple[str, ...] = ("all",)
+    dicom: Path | None = None
+    fiducials: Path | None = None
+
+    @field_validator("wanted", mode="before")
+    @classmethod
+    def _part(cls, value: Any) -> Any:
+        """Part lists joined by commas; spelling is that of the systems' names."""
+        words = [value] if isinstance(value, str) else value
+        if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
+            return value
+        named = [part.strip().lower().replace("_", "-") for word in words for part in word.split(",")]
+        return tuple(dict.fromkeys(name for name in named if name))
+
+    @model_validator(mode="after")
+    def _check(self) -> ExportSettings:
+        known = (*written(), *OTHER_EXPORTS)
+        only_read = [name for name in self.wanted if name in SYSTEMS and name not in known]
+        unknown = [name for name in self.wanted if name not in (*SYSTEMS, *OTHER_EXPORTS, "all", "none")]
+        if unknown or only_read or not self.wanted:
+            said = [f"files of {SYSTEMS[name].name} are only read" for name in only_read]
+            said += [f"there is no export {name!r}" for name in unknown] or ["no export is named"] * (not self.wanted)
+            raise OptionError("; ".join(said), fix=f"choose from {', '.join(known)}, all, none")
+        if len(self.wanted) > 1 and {"all", "none"} & set(self.wanted):
+            raise OptionError(
+                f"'all' and 'none' stand alone, found {', '.join(self.wanted)}", fix="leave the other names out"
+            )
+        return self
+
+    def has(self, name: str) -> bool:
+        """Tell whether an export is asked for."""
+        return name in self.wanted or self.wanted == ("all",)
+
+    def systems(self) -> list[str]:
+        """Return the navigation systems that files are asked for."""
+        return [name for name in written() if self.has(name)]
+
+
 class Settings(BaseModel):
     """Everything that shapes one person's result, apart from the input files."""
 
@@ -141,6 +193,7 @@ class Settings(BaseModel):
     mapping: MappingSettings = MappingSettings()
     cleaning: CleaningSettings = CleaningSettings()
     pose: PoseSettings = PoseSettings()
+    export: ExportSettings = ExportSettings()
     pain_side: str = "unknown"
     pain_region: str = "unknown"
     controls: bool = True
@@ -162,12 +215,13 @@ def read_settings(
     subcortex: bool | None = None,
     cleaning: Mapping[str, Any] | None = None,
     pose: Mapping[str, Any] | None = None,
+    export: Mapping[str, Any] | None = None,
     **given: Any,
 ) -> Settings:
     """Combine a configuration file (.toml or .json) with what the command line gives, which wins.
 
-    `method`, `device` and `subcortex` are those of `Settings.mapping`, `cleaning` and `pose` hold those of the sections
-    of that name.
+    `method`, `device` and `subcortex` are those of `Settings.mapping`; `cleaning`, `pose` and `export` hold the
+    sections of that name.
 
     Raises
     ------
@@ -187,6 +241,7 @@ def read_settings(
         ("mapping", {"method": method, "device": device, "subcortex": subcortex}),
         ("cleaning", cleaning or {}),
         ("pose", pose or {}),
+        ("export", export or {}),
     ):
         named = {key: value for key, value in values.items() if value is not None}
         if named and isinstance(stated.get(section, {}), dict):

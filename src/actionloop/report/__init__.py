@@ -3,6 +3,8 @@
 from actionloop.report.coil import CoilContent, CoiledHead, CoilTarget, PlacedCoil
 from actionloop.report.content import (
     Exports,
+    HandedContent,
+    HandedFile,
     Picture,
     ReportContent,
     SimilarityTrust,
@@ -12,17 +14,25 @@ from actionloop.report.content import (
     TrustPart,
     Verdict,
 )
+from actionloop.report.evidence import EvidenceContent, EvidenceSection, Shown, render_evidence
 from actionloop.report.page import render_report
 from actionloop.report.pictures import draw_pictures
+from actionloop.report.sheet import SheetContent, render_sheet
 
 __all__ = [
     "CoilContent",
     "CoilTarget",
     "CoiledHead",
+    "EvidenceContent",
+    "EvidenceSection",
     "Exports",
+    "HandedContent",
+    "HandedFile",
     "Picture",
     "PlacedCoil",
     "ReportContent",
+    "SheetContent",
+    "Shown",
     "SimilarityTrust",
     "Table",
     "TargetTrust",
@@ -30,5 +40,7 @@ __all__ = [
     "TrustPart",
     "Verdict",
     "draw_pictures",
+    "render_evidence",
     "render_report",
+    "render_sheet",
 ]

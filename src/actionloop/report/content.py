@@ -178,6 +178,53 @@ class TrustContent:
         return next((target for target in self.targets if target.rank == rank), None)
 
 
+@dataclass(frozen=True)
+class HandedFile:
+    """One file for other programs or people, as the page lists it.
+
+    Attributes
+    ----------
+    name : str
+        System, or what it shows.
+    paths : tuple of str
+        Below OUT.
+    frame, verified, sides, note : str
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    frame: str
+    verified: str
+    sides: str
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class HandedContent:
+    """What the section 'Files for navigation, imaging and the tape' says.
+
+    Attributes
+    ----------
+    groups : mapping of str to sequence of HandedFile
+        By heading.
+    left_out : sequence of (str, str)
+        What is not there, and why.
+    header_sha256, voxels_sha256 : str
+        Of the image that places belong to; empty for none.
+    statements : sequence of str
+        Side of every exported target in words, beside the sign of its x.
+    warning : str
+        What must be known before any of it is used; empty for nothing.
+    """
+
+    groups: Mapping[str, Sequence[HandedFile]] = field(default_factory=dict)
+    left_out: Sequence[tuple[str, str]] = ()
+    header_sha256: str = ""
+    voxels_sha256: str = ""
+    statements: Sequence[str] = ()
+    warning: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class ReportContent:
     """Everything that the page of one person says.
@@ -210,6 +257,8 @@ class ReportContent:
         Paths below OUT; empty if none were written.
     navigation_reason : str
         Why none were written.
+    handed : HandedContent or None
+        What other programs and people are given.
     controls : sequence of Table
     pictures : sequence of Picture
     methods : sequence of str
@@ -243,6 +292,7 @@ class ReportContent:
     no_target_reason: str = ""
     navigation_files: Sequence[str] = ()
     navigation_reason: str = ""
+    handed: HandedContent | None = None
     controls: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     methods: Sequence[str] = ()

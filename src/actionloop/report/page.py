@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _DASH = "–"
+# Outputs of many files, of which the list shows the folder.
+_IN_FOLDERS = ("figure", "dicom_series")
 
 
 def render_report(content: ReportContent) -> str:
@@ -183,8 +185,10 @@ def _outputs(content: ReportContent) -> list[Mapping[str, Any]]:
     for key, path in content.written:
         paths.setdefault(key, []).append(path)
     for key, output in declared_outputs().items():
+        if output.level == "analysis":
+            continue
         files = paths.get(key, [])
-        if key == "figure":
+        if key in _IN_FOLDERS:
             files = [f"{path.rsplit('/', 1)[0]}/" for path in files[:1]]
         if files or not output.required:
             rows.append({"output": output, "files": files})

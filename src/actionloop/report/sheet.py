@@ -41,6 +41,8 @@ class SheetContent:
         What to do; a second way; how far to trust it.
     pose : sequence of str
         The coil's pose in words; empty where there is none.
+    beside : sequence of str
+        What a conventional procedure would lead to on the same head.
     picture : bytes
         PNG.
     created : str
@@ -66,6 +68,7 @@ class SheetContent:
     caveats: Sequence[str]
     picture: bytes
     pose: Sequence[str] = ()
+    beside: Sequence[str] = ()
     created: str = ""
 
     def __post_init__(self) -> None:

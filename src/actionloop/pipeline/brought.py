@@ -1,0 +1,100 @@
+"""What a person brings for the exports, a DICOM series of the T1 and landmarks; checked before anything is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actionloop import files
+from actionloop.brain import Fiducials, place_fiducials
+from actionloop.errors import GeometryError, OptionError
+from actionloop.files import DicomSeries
+from actionloop.pipeline.head import Head
+from actionloop.pipeline.settings import Settings
+from actionloop.types import FloatArray
+
+if TYPE_CHECKING:
+    from actionloop.pipeline.personjob import PersonJob
+
+
+@dataclass(frozen=True, eq=False)
+class Brought:
+    """What was given for the exports, known to belong to this head.
+
+    Attributes
+    ----------
+    series : DicomSeries or None
+    fiducials : Fiducials or None
+        On the scalp.
+    """
+
+    series: DicomSeries | None = None
+    fiducials: Fiducials | None = None
+
+
+def open_brought(job: PersonJob) -> tuple[DicomSeries | None, dict[str, FloatArray] | None]:
+    """Read what was given for the exports, before any work is done.
+
+    Raises
+    ------
+    OptionError
+        The person has no own T1 and surfaces that it could belong to.
+    InputError, GeometryError
+        A folder that is no series, a file that holds no landmarks, or the extra 'dicom' is not installed.
+    """
+    wanted, person = job.settings.export, job.person
+    for option, given in (("--dicom", wanted.dicom), ("--fiducials", wanted.fiducials)):
+        if given is not None and (job.template_image or person.t1w is None or person.surfaces is None):
+            lacking = "T1" if person.t1w is None else "surfaces"
+            raise OptionError(
+                f"{option} goes with the person's own T1 and surfaces; there are no own {lacking}",
+                where=given,
+                fix=f"give --t1w and --surfaces (or a data set that has them), or leave {option} out",
+            )
+    series = None
+    if wanted.dicom is not None:
+        series = files.read_dicom_series(wanted.dicom, frame=f"sub-{person.label} T1w (DICOM series)")
+    return series, None if wanted.fiducials is None else files.read_fiducials(wanted.fiducials)
+
+
+def bring(job: PersonJob, opened: tuple[DicomSeries | None, dict[str, FloatArray] | None], head: Head) -> Brought:
+    """Hold what was given against the head.
+
+    Raises
+    ------
+    OptionError
+        The head has no T1 that its surfaces belong to.
+    GeometryError
+        A series of another head or place, or landmarks that cannot be those of this head.
+    """
+    wanted, (series, places) = job.settings.export, opened
+    for option, given in (("--dicom", wanted.dicom), ("--fiducials", wanted.fiducials)):
+        if given is not None and (head.image is None or head.scalp is None or head.reason):
+            raise OptionError(
+                f"{option} cannot be used: {head.reason or 'there is no T1'}", where=given, fix=f"leave {option} out"
+            )
+    if series is not None and head.image is not None:
+        files.require_same_place(series, head.image)
+    fiducials = None
+    if places is not None and head.scalp is not None:
+        try:
+            fiducials = place_fiducials(head.scalp, places)
+        except GeometryError as error:
+            raise GeometryError(error.problem, where=wanted.fiducials, fix=error.fix) from error
+    return Brought(series, fiducials)
+
+
+def require_one_person(settings: Settings, n_people: int) -> None:
+    """Refuse one person's series or landmarks in a run of several people.
+
+    Raises
+    ------
+    OptionError
+    """
+    for option, given in (("--dicom", settings.export.dicom), ("--fiducials", settings.export.fiducials)):
+        if given is not None and n_people > 1:
+            raise OptionError(
+                f"{option} is one person's; {n_people} people are to be worked on",
+                where=given,
+                fix="name one with --participant-label",
+            )
