@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from actionloop import __version__, facts
 from actionloop.errors import GeometryError
 from actionloop.navigation.conventions import image_frame, require_something, require_tied
 from actionloop.navigation.found import NavigationFile, Space
 from actionloop.navigation.laterality import plain, side_of, statement, with_side
-from actionloop.types import CoilPose, Image, ImageTie
+from actionloop.types import SIDES, CoilPose, Image, ImageTie
 
 _HEADER, _VOXELS = (re.compile(rf"image {what} sha256: ([0-9a-f]{{64}})") for what in ("header", "voxels"))
 _FRAME = re.compile(r"\bframe: (.{1,200}?)(?: \(NIfTI [SQ]form, [^)]*\)|$)", re.MULTILINE)
@@ -111,8 +112,18 @@ def name_poses(
             where=(kept.source if kept else "") or None,
             fix="export with the image that they were made on",
         )
+    if kept and kept.tie is not None:
+        why = replace(kept.tie, frame=image.frame).why_not(image.tie)
+        if why:
+            raise GeometryError(
+                f"the file of the entries to be written back unchanged {why}",
+                where=kept.source or None,
+                fix="export with the image that they were made on",
+            )
     named = []
-    seen = {entry.label for entry in there}
+    # Our own exports append the side to a name; readers take it off again.
+    seen = {with_side(entry.label, side) for entry in there for side in SIDES.values()}
+    seen |= {entry.label for entry in there}
     for pose in poses:
         side = side_of(pose.label, pose.matrix[:3, 3], image)
         name = with_side(plain(pose.label), side)

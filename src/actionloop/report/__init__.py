@@ -3,8 +3,6 @@
 from actionloop.report.coil import CoilContent, CoiledHead, CoilTarget, PlacedCoil
 from actionloop.report.content import (
     Exports,
-    HandedContent,
-    HandedFile,
     Picture,
     ReportContent,
     SimilarityTrust,
@@ -15,6 +13,7 @@ from actionloop.report.content import (
     Verdict,
 )
 from actionloop.report.evidence import EvidenceContent, EvidenceSection, Shown, render_evidence
+from actionloop.report.handed import HandedContent, HandedFile
 from actionloop.report.page import render_report
 from actionloop.report.pictures import draw_pictures
 from actionloop.report.sheet import SheetContent, render_sheet
