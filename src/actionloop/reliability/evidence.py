@@ -40,6 +40,8 @@ class Evidence:
         Of the network, mean over the piece.
     area_mm2 : float
     minutes : float
+    island : float
+        1 for an island of AMN, named by its size among others; 0 for a node of SCAN, named by its place.
     """
 
     spread_mm: float
@@ -55,6 +57,7 @@ class Evidence:
     probability: float
     area_mm2: float
     minutes: float
+    island: float = 0.0
 
     def features(self) -> dict[str, float]:
         """Return the measures on the scales on which they are weighed."""
@@ -118,6 +121,7 @@ def gather(
                 probability=piece.mean_probability,
                 area_mm2=piece.area_mm2,
                 minutes=minutes,
+                island=float(piece.network != "SCAN"),
             )
         )
     return found
