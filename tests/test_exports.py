@@ -243,7 +243,7 @@ def test_every_system_reads_back_the_poses_on_this_image_alone(out, person):
         told = data.decode("latin-1") + sidecar
         if system != "simnibs-mat":
             assert facts.notice() in told
-            assert ("UNVERIFIED" in told) != SYSTEMS[system].verified or system == "simnibs"
+            assert ("UNVERIFIED" in told) != SYSTEMS[system].verified
             assert {"(left)", "(right)"} <= set(re.findall(r"\((?:left|right)\)", told)), system
             assert "LEFT hemisphere" in told and "RIGHT hemisphere" in told, system
 

@@ -12,7 +12,7 @@ from actionloop.errors import GeometryError, InputError, OptionError
 from actionloop.navigation.conventions import BRAINSIGHT_AXES, LOCALITE_AXES
 from actionloop.navigation.found import NavigationFile, Space
 from actionloop.navigation.laterality import plain
-from actionloop.navigation.telling import name_poses, tell_frame, tell_kept
+from actionloop.navigation.telling import name_poses, tell_frame, tell_kept, unverified
 from actionloop.types import CoilPose, FloatArray, Image
 
 # Right-multiplied to the file's coil axes they give ours; each is its own inverse.
@@ -85,8 +85,7 @@ def tell(
     general = [
         *tell_frame(image),
         *tell_kept(kept),
-        f"UNVERIFIED: this {system} file was written from the published format, without a real file of that system to "
-        "compare with; check one pose in it by eye before use",
+        unverified(system),
     ]
     named = name_poses(poses, image=image, kept=kept, system=system, space=space)
     sayings = []

@@ -14,7 +14,7 @@ from actionloop.navigation.found import Entry, NavigationFile
 from actionloop.navigation.laterality import plain
 from actionloop.navigation.parsing import MAX_POSES, parse_json, require_bottom_row
 from actionloop.navigation.simnibsmat import load_mat
-from actionloop.navigation.telling import name_poses, tell_frame, tell_kept
+from actionloop.navigation.telling import name_poses, tell_frame, tell_kept, unverified
 from actionloop.types import CoilPose, FloatArray, Image, ImageTie
 
 # No scalp comes this near to the origin of a head image: such a place is relative, in metres, or was never set.
@@ -140,7 +140,7 @@ def write_simnibs(poses: Sequence[CoilPose], *, image: Image, kept: NavigationFi
     EmptyRegionError
         Nothing to write.
     """
-    comment = tell_frame(image) + tell_kept(kept)
+    comment = [*tell_frame(image), *tell_kept(kept), unverified("SimNIBS")]
     named = name_poses(poses, image=image, kept=kept, system="SimNIBS")
     before = kept.entries if kept else ()
     document = {

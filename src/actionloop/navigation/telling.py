@@ -41,6 +41,14 @@ def tell_frame(image: Image) -> list[str]:
     return told
 
 
+def unverified(system: str) -> str:
+    """Say that no real file of a system was at hand."""
+    return (
+        f"UNVERIFIED: this {system} file was written from the published format, without a real file of that system to "
+        "compare with; check one pose in it by eye before use"
+    )
+
+
 def told_tie(text: str) -> ImageTie | None:
     """Find the image that an export of ours says it belongs to.
 
