@@ -12,9 +12,8 @@ from tests.rows import axis
 
 from actionloop import files
 from actionloop.errors import EmptyRegionError, GeometryError, InputError, OptionError, ResourceError
-from actionloop.evidence import contrast as contrasts
 from actionloop.evidence.blockwise import BlockSums, Bootstrap, interval
-from actionloop.evidence.contrast import contrast, mean_series, stacked
+from actionloop.evidence.contrast import contrast, mean_series, seed_names, stacked
 from actionloop.evidence.paired import between_regions, paired_tests
 from actionloop.evidence.preferential import PreferenceSums, PreferentialMap, margins, preferential
 from actionloop.evidence.regions import (
@@ -556,4 +555,4 @@ def test_means_are_taken_of_rows_with_unit_variance():
     mean, counts = mean_series(series, masks)
     np.testing.assert_allclose(mean[:, 0], stats.zscore(series.data[:, :3].astype(float)).mean(axis=1), atol=1e-10)
     assert counts.tolist() == [3, 0] and not mean[:, 1].any()
-    assert contrasts.seed_names(network_map(axis(3, 3), np.zeros(6, dtype=int)))[0] == "SCAN"
+    assert seed_names(network_map(axis(3, 3), np.zeros(6, dtype=int)))[0] == "SCAN"

@@ -97,7 +97,7 @@ def test_best_targets_get_poses_by_their_field_in_every_file(posed):
     for row in table:
         assert 0 <= float(row["on_target"]) <= 1 and 0.1 < float(row["field"]) < 5 and float(row["lift"]) >= 0
     poses = {pose.label: pose for pose in read_brainsight(one(posed, "*brainsight_targets.txt").read_text())}
-    sidecar = json.loads(one(posed, "*_targets.json").read_text())
+    sidecar = json.loads(one(posed, "*_seg-actionloop_targets.json").read_text())
     for name, matrix in told["Poses"].items():
         np.testing.assert_allclose(sidecar["Poses"][name], matrix, atol=1e-6)
         np.testing.assert_allclose(poses[name].matrix, matrix, atol=1e-3)

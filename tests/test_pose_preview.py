@@ -257,7 +257,7 @@ def test_preview_through_the_command_line(tmp_path):
     assert record["coil_poses"]["engine"] == "sphere" and "(preview)" in record["coil_poses"]["head_model"]
     sidecar = json.loads(one("*_poses.json").read_text())
     assert "Not for navigation" in sidecar["Notes"][0] and "(preview)" in sidecar["HeadModel"]
-    targets = json.loads(one("*_targets.json").read_text())
+    targets = json.loads(one("*_seg-actionloop_targets.json").read_text())
     assert targets["PoseNotes"] and not any(note.startswith("field") for note in targets["PoseNotes"].values())
     exported = {pose.label: pose.matrix for pose in read_brainsight(one("*brainsight_targets.txt").read_text())}
     with one("*_poses.tsv").open(encoding="utf-8", newline="") as stream:
