@@ -3,6 +3,7 @@
 from actionloop.brain.affine import fit_affine
 from actionloop.brain.arcs import Arc
 from actionloop.brain.beam import BeamF3, beam_f3
+from actionloop.brain.electrodes import electrode_place
 from actionloop.brain.face import HeadExam, examine_head
 from actionloop.brain.fiducials import Fiducials, carry_affine, find_fiducials, place_fiducials
 from actionloop.brain.fit import FitReport, require_cover, surfaces_fit_image
@@ -47,6 +48,7 @@ __all__ = [
     "beam_f3",
     "carry_affine",
     "connected_pieces",
+    "electrode_place",
     "examine_head",
     "find_fiducials",
     "find_scalp",

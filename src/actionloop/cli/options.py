@@ -159,6 +159,16 @@ class Coiled:
         What its numbers mean: simnibs, samseg, or a .toml or .json file.
     pose_draws
         How often the uncertain things are drawn for the chance of hitting; 0 leaves it out.
+    motor_hotspot
+        A place over the hand, or the middle of the coil there: x y z, RAS mm of the T1; checked against the map.
+    motor_threshold
+        Motor threshold there, in per cent of maximum stimulator output.
+    tolerability
+        Table of ratings of pain, annoyance and twitches by place of the scalp (TMS-SMART).
+    protocol
+        TOML or JSON file of the train (frequency_hz, intensity_percent_mt, train_s): refused beyond safety limits.
+    screening
+        TOML or JSON file of the answers to the screening list; a yes withholds the exports (see --force).
     """
 
     engine: Literal["fem", "sphere", "geometric"] | None = None
@@ -170,6 +180,11 @@ class Coiled:
     head_model: Path | None = None
     head_labels: str | None = None
     pose_draws: int | None = None
+    motor_hotspot: Annotated[tuple[float, float, float] | None, Parameter(negative="")] = None
+    motor_threshold: float | None = None
+    tolerability: Path | None = None
+    protocol: Path | None = None
+    screening: Path | None = None
 
     def choice(self) -> dict[str, Any]:
         """Return the same as the fields of the settings' section."""
@@ -186,7 +201,14 @@ class Coiled:
             "head": self.head_model,
             "labels": self.head_labels,
             "draws": self.pose_draws,
+            "motor_hotspot": self.motor_hotspot,
+            "motor_threshold": self.motor_threshold,
+            "tolerability": self.tolerability,
         }
+
+    def safety(self) -> dict[str, Any]:
+        """Return the fields of the settings' section on limits and screening."""
+        return {"protocol": self.protocol, "screening": self.screening}
 
 
 @Parameter(name="*", group=_HOW)
@@ -221,7 +243,7 @@ class How:
     resamples
         How often frames are drawn anew to see how targets scatter; 200 unless given.
     force
-        Write navigation files of targets without a reliable verdict, too; it is recorded in each of them.
+        Write files of targets without a reliable verdict, or after a yes in the screening; each of them records it.
     overwrite
         Write into an OUT that holds other things; nothing of those is changed.
     reports_only

@@ -128,6 +128,7 @@ def _settings(where: Where, coil: Coiled, export: Exporting, how: How, *, ask: b
             "fd_threshold_mm": how.fd_threshold,
         },
         "pose": coil.choice(),
+        "safety": coil.safety(),
         "export": export.choice(),
     }
     settings = pipeline.read_settings(how.config_file, **given)

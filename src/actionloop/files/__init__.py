@@ -51,6 +51,7 @@ from actionloop.files.templates import (
     template_image,
 )
 from actionloop.files.tissuelabels import read_tissue_labels
+from actionloop.files.tolerability import Rated, Tolerability, read_tolerability
 from actionloop.files.transforms import AffineTransform, Toward, carry_pose, read_transform
 from actionloop.files.volumes import header_sha256, read_image, voxels_sha256
 from actionloop.files.volumeseries import VolumeRun, find_tedana, fmriprep_volumes, tedana_people
@@ -84,12 +85,14 @@ __all__ = [
     "Output",
     "OutputFolder",
     "PersonFiles",
+    "Rated",
     "RemovalMask",
     "RunFiles",
     "ScalarMaps",
     "Selection",
     "SeriesRows",
     "SurfaceFiles",
+    "Tolerability",
     "Toward",
     "VolumeRun",
     "align",
@@ -154,6 +157,7 @@ __all__ = [
     "read_surface",
     "read_surface_series",
     "read_tissue_labels",
+    "read_tolerability",
     "read_transform",
     "require",
     "require_frames",

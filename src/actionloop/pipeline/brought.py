@@ -1,15 +1,17 @@
-"""What a person brings for the exports, a DICOM series of the T1 and landmarks; checked before anything is made."""
+"""What a person brings: a DICOM series of the T1, landmarks, ratings, a hotspot; checked before anything is made."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actionloop import files
 from actionloop.brain import Fiducials, place_fiducials
 from actionloop.errors import GeometryError, OptionError
-from actionloop.files import DicomSeries
+from actionloop.files import DicomSeries, Tolerability
 from actionloop.pipeline.head import Head
+from actionloop.pipeline.motor import hotspot_of
 from actionloop.pipeline.settings import Settings
 from actionloop.types import FloatArray
 
@@ -19,17 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Brought:
-    """What was given for the exports, known to belong to this head.
+    """What was given for the exports and the report, known to belong to this head.
 
     Attributes
     ----------
     series : DicomSeries or None
     fiducials : Fiducials or None
         On the scalp.
+    tolerability : Tolerability or None
+        Ratings of other people.
     """
 
     series: DicomSeries | None = None
     fiducials: Fiducials | None = None
+    tolerability: Tolerability | None = None
 
 
 def open_brought(job: PersonJob) -> tuple[DicomSeries | None, dict[str, FloatArray] | None]:
@@ -63,7 +68,9 @@ def bring(job: PersonJob, opened: tuple[DicomSeries | None, dict[str, FloatArray
     Raises
     ------
     OptionError
-        The head has no T1 that its surfaces belong to.
+        The head has no T1 that its surfaces belong to, or a motor hotspot that is not on it.
+    InputError
+        A file that is no table of ratings.
     GeometryError
         A series of another head or place, or landmarks that cannot be those of this head.
     """
@@ -81,20 +88,28 @@ def bring(job: PersonJob, opened: tuple[DicomSeries | None, dict[str, FloatArray
             fiducials = place_fiducials(head.scalp, places)
         except GeometryError as error:
             raise GeometryError(error.problem, where=wanted.fiducials, fix=error.fix) from error
-    return Brought(series, fiducials)
+    hotspot_of(job.settings.pose, head)
+    ratings = job.settings.pose.tolerability
+    return Brought(series, fiducials, None if ratings is None else files.read_tolerability(ratings))
 
 
 def require_one_person(settings: Settings, n_people: int) -> None:
-    """Refuse one person's series or landmarks in a run of several people.
+    """Refuse one person's series, landmarks or answers in a run of several people.
 
     Raises
     ------
     OptionError
     """
-    for option, given in (("--dicom", settings.export.dicom), ("--fiducials", settings.export.fiducials)):
+    own = {
+        "--dicom": settings.export.dicom,
+        "--fiducials": settings.export.fiducials,
+        "--screening": settings.safety.screening,
+        "--motor-hotspot": settings.pose.motor_hotspot,
+    }
+    for option, given in own.items():
         if given is not None and n_people > 1:
             raise OptionError(
                 f"{option} is one person's; {n_people} people are to be worked on",
-                where=given,
+                where=given if isinstance(given, Path) else None,
                 fix="name one with --participant-label",
             )

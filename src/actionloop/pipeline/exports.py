@@ -77,6 +77,9 @@ def write_results(
     _put_maps(put, result)
     _put_tables(put, result)
     _put_poses(put, result)
+    safety, force = result.job.safety, result.job.settings.force
+    for line in safety.lines(force=force):
+        say(line)
     put_navigation(shelf, result, handed)
     say("writing overlays and scalp sheets")
     put_overlays(shelf, result, handed)
@@ -94,6 +97,7 @@ def write_results(
         navigation=navigation_state(result),
         exports=handed.recorded(),
         reliability=_reliability(result),
+        **safety.recorded(force=force),
         coil_poses=_posing(result),
         method=result.network_map.method,
         method_settings=dict(result.network_map.settings),
@@ -134,6 +138,8 @@ def _posing(result: PersonResult) -> dict[str, Any]:
         "approximate": posing.approximate,
         "scored": {one.name: one.n_poses for one in posing.searches},
         "solved": {one.name: one.n_solved for one in posing.searches},
+        "motor": None if posing.motor is None else posing.motor.recorded(),
+        "tolerability": None if result.brought.tolerability is None else result.brought.tolerability.source,
     }
 
 
@@ -218,7 +224,8 @@ def _put_poses(put: Callable[..., object], result: PersonResult) -> None:
     posing, axis = result.posing, result.network_map.grayordinates
     if not posing.searches or posing.coil is None:
         return
-    rows, columns = pose_table(posing.searches), list(files.columns("poses"))
+    doses = {} if posing.motor is None else posing.motor.doses
+    rows, columns = pose_table(posing.searches, doses), list(files.columns("poses"))
     put("poses", lambda path: files.write_table(path, rows, columns=columns))
     sidecar = files.table_sidecar(
         "poses",
@@ -232,6 +239,7 @@ def _put_poses(put: Callable[..., object], result: PersonResult) -> None:
         Approximate=posing.approximate,
         Session=posing.session,
         Notes=list(posing.notes),
+        Motor=None if posing.motor is None else posing.motor.recorded(),
         Poses={one.name: one.best.matrix.tolist() for one in posing.searches},
         Conventional={one.name: {p.label: p.matrix.tolist() for p in one.conventional} for one in posing.searches},
     )

@@ -188,9 +188,13 @@ class MissingScalp:
 
     def near(self, target: Target) -> bool:
         """Tell whether a cut lies where the coil would be laid for a target."""
+        return self.near_place(target.xyz_ras)
+
+    def near_place(self, xyz_ras: FloatArray) -> bool:
+        """Tell whether a cut lies where the coil would be laid for a place, (3,) mm."""
         if not len(self.cut):
             return False
-        entry, _, _ = self.scalp.nearest(target.xyz_ras)
+        entry, _, _ = self.scalp.nearest(xyz_ras)
         return bool(np.linalg.norm(self.cut - entry, axis=1).min() <= _CUT_NEAR_MM)
 
 

@@ -12,7 +12,7 @@ from actionloop import files
 from actionloop.errors import ActionloopError, GeometryError, OutputError
 from actionloop.files import Mark
 from actionloop.pipeline.exported import ExportedFile, Handed, Shelf, entity_of, place_side
-from actionloop.pipeline.navigationexports import told_name, told_verdict
+from actionloop.pipeline.navigationexports import told_name, told_verdict, withheld_words
 from actionloop.pipeline.personjob import PersonResult
 from actionloop.types import HEMISPHERES, BoolArray, FloatArray, Hemisphere, Image
 
@@ -129,7 +129,7 @@ def put_dicom(shelf: Shelf, result: PersonResult, handed: Handed) -> None:
     if series is None or image is None:
         return
     if not result.exported:
-        handed.leave_out("DICOM", "no reliable target; --force writes it all the same and records it")
+        handed.leave_out("DICOM", f"{withheld_words(result)}; --force writes it all the same and records it")
         return
     marks = [
         Mark(told_name(result, target), target.xyz_ras, RADIUS_MM, note=told_verdict(result, target))

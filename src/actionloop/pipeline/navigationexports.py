@@ -29,8 +29,21 @@ def navigation_state(result: PersonResult) -> str:
     if result.head.reason or not result.targets:
         return result.head.reason or "no target"
     if not result.exported:
-        return f"withheld: no reliable target{f' ({result.unjudged})' if result.unjudged else ''}"
-    return "forced" if result.job.settings.force and len(result.targets) > len(result.trusted) else "written"
+        return f"withheld: {withheld_words(result)}"
+    untrusted = len(result.targets) > len(result.trusted) or result.job.safety.screening.positive
+    return "forced" if result.job.settings.force and untrusted else "written"
+
+
+def withheld_words(result: PersonResult) -> str:
+    """Say why no target is exported; empty where some are."""
+    if result.exported:
+        return ""
+    safety, reasons = result.job.safety, []
+    if not result.trusted and not result.asked:
+        reasons.append(f"no reliable target{f' ({result.unjudged})' if result.unjudged else ''}")
+    if safety.stopped(force=result.job.settings.force):
+        reasons.append(safety.screening.in_words())
+    return "; ".join(reasons)
 
 
 def navigation_poses(result: PersonResult) -> list[CoilPose]:
@@ -59,9 +72,10 @@ def verdict_of(result: PersonResult, target: Target) -> TargetReliability | None
 
 def told_name(result: PersonResult, target: Target) -> str:
     """Name a target in an export; the name of a forced one says so."""
-    if not _forced(result, target):
-        return target.name
-    return f"{target.name} FORCED not {'judged' if verdict_of(result, target) is None else 'reliable'}"
+    reasons = ["screening yes"] if result.job.safety.screening.positive else []
+    if _forced(result, target):
+        reasons.insert(0, f"not {'judged' if verdict_of(result, target) is None else 'reliable'}")
+    return f"{target.name} FORCED {' and '.join(reasons)}" if reasons else target.name
 
 
 def _forced(result: PersonResult, target: Target) -> bool:
@@ -71,7 +85,13 @@ def _forced(result: PersonResult, target: Target) -> bool:
 
 
 def told_verdict(result: PersonResult, target: Target) -> str:
-    """Say in one line how far a target is to be trusted."""
+    """Say in one line how far a target is to be trusted, and what the screening said."""
+    screening = result.job.safety.screening
+    forced = "exported with --force although " if screening.positive else ""
+    return f"{_verdict_words(result, target)}; {forced}{screening.in_words()}"
+
+
+def _verdict_words(result: PersonResult, target: Target) -> str:
     verdict = verdict_of(result, target)
     if verdict is None and _forced(result, target):
         return f"exported with --force although its reliability could not be judged: {result.unjudged}"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from actionloop import files
 from actionloop.networks import DEFAULT_METHOD
+from actionloop.pipeline.comfort import comfort_part
 from actionloop.pipeline.exported import Handed, Shelf
 from actionloop.pipeline.exports import entities_of, network_table
 from actionloop.pipeline.handedpage import handed_content
-from actionloop.pipeline.navigationexports import navigation_poses, navigation_state
+from actionloop.pipeline.motorwords import dose_words, hotspot_warnings, motor_in_short, motor_part
+from actionloop.pipeline.navigationexports import navigation_poses, navigation_state, withheld_words
 from actionloop.pipeline.paragraph import cleaned_here, from_phantoms, methods, references
 from actionloop.pipeline.personjob import PersonResult, best_targets
 from actionloop.pipeline.posepage import pose_section
@@ -76,6 +79,7 @@ def write_report(
         pictures=pictures,
         trust=trust,
         coil=coil,
+        screening=result.job.safety.content(force=result.job.settings.force),
         methods=methods(result),
         references=references(result),
         written=shelf.written,
@@ -90,7 +94,9 @@ def _trust(result: PersonResult, say: Callable[[str], None]) -> TrustContent:
     """Put together what the page says of how far to trust the map."""
     state = navigation_state(result)
     notes = [f"Not judged: {result.unjudged}."] if result.reliability is None else [_CALIBRATED]
-    exports: Exports = "withheld" if state.startswith("withheld") else "forced" if state == "forced" else "written"
+    exports: Exports = "forced" if state == "forced" and len(result.targets) > len(result.trusted) else "written"
+    if state.startswith("withheld"):
+        exports = "withheld" if "no reliable target" in state else ""
     loaded = result.loaded
     return trust_content(
         result.reliability,
@@ -109,9 +115,10 @@ def _trust(result: PersonResult, say: Callable[[str], None]) -> TrustContent:
 def _coil(result: PersonResult, say: Callable[[str], None]) -> CoilContent | None:
     """Put together what the page says of the coil; None where no field was asked for."""
     posing = result.posing
-    if result.job.settings.pose.engine == "geometric":
+    parts = [part for part in (posing.motor and motor_part(posing.motor), comfort_part(result)) if part]
+    if result.job.settings.pose.engine == "geometric" and not parts:
         return None
-    return pose_section(
+    content = pose_section(
         posing.searches,
         result.network_map,
         result.head.anatomy,
@@ -124,6 +131,14 @@ def _coil(result: PersonResult, say: Callable[[str], None]) -> CoilContent | Non
         notes=(*posing.notes, *((f"No pose was searched: {posing.reason}.",) if posing.reason else ())),
         progress=lambda name: say(f"drawing {name}"),
     )
+    motor = posing.motor
+    if motor is None:
+        return replace(content, parts=parts)
+    told = [
+        replace(target, sentences=[*target.sentences, *dose_words(motor, search)])
+        for target, search in zip(content.targets, posing.searches, strict=True)
+    ]
+    return replace(content, targets=told, parts=parts, warnings=[*content.warnings, *hotspot_warnings(motor)])
 
 
 def in_short(result: PersonResult, handed: Handed) -> str:
@@ -132,11 +147,14 @@ def in_short(result: PersonResult, handed: Handed) -> str:
     lines += [f"note: {gap}" for gap in result.gaps]
     for search in result.posing.searches:
         lines += [_pose_in_short(search), *([out_of_reach(search)] if out_of_reach(search) else [])]
+    lines += [] if result.posing.motor is None else motor_in_short(result.posing.motor)
     lines += [f"for navigation: {one.path}" for one in handed.of("navigation")]
     imaging, sheets = handed.of("imaging"), handed.of("tape")
     lines += [f"for imaging: {len(imaging)} overlays, meshes or series, listed in the report"] * bool(imaging)
     lines += [f"for the tape: {len(sheets)} scalp sheets, listed in the report"] * bool(sheets)
     lines += [f"left out: {name}: {why}" for name, why in handed.left_out]
+    if result.job.safety.screening.positive:
+        lines.insert(0, f"WARNING: {result.job.safety.screening.in_words()}")
     reason = _navigation_reason(result)
     if reason:
         lines.append(f"no navigation files: {reason}")
@@ -192,6 +210,9 @@ def _warnings(result: PersonResult) -> list[str]:
             "denoising (XCP-D) is preferable."
         )
     found += [f"{gap[0].upper()}{gap[1:]}." for gap in result.gaps]
+    if result.job.safety.screening.open:
+        said = result.job.safety.screening.in_words()
+        found.append(f"{said[0].upper()}{said[1:]}: go through the list with the person before any stimulation.")
     if any(run.kind == "parcels" for run in result.job.person.runs):
         found.append("The input is parcels: a node or target cannot be placed better than a parcel is large.")
     if result.prior is not None and result.job.prior_file is None and result.network_map.method != DEFAULT_METHOD:
@@ -229,7 +250,7 @@ def _navigation_reason(result: PersonResult) -> str:
     if navigation_poses(result):
         return ""
     if not result.head.reason and result.targets and not result.exported:
-        return "no reliable target; --force writes them all the same and records it"
+        return f"{withheld_words(result)}; --force writes them all the same and records it"
     return result.head.reason or _no_target_reason(result) or "no target has a coil pose"
 
 

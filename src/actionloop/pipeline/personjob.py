@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from actionloop.pipeline.brought import Brought
 from actionloop.pipeline.head import Head
 from actionloop.pipeline.headmodels import head_key, label_file
 from actionloop.pipeline.posing import Posing, coil_file
+from actionloop.pipeline.safety import Safety
 from actionloop.pipeline.series import PersonSeries
 from actionloop.pipeline.settings import Settings
 from actionloop.pipeline.steps import key_of
@@ -32,6 +33,8 @@ class PersonJob:
     prior_file, map_file, lesion_file : Path or None
     template_image : bool
         True for the demo: the template's T1 stands in for the person's, and says so.
+    safety : Safety
+        Read from the settings' files.
     """
 
     person: PersonFiles
@@ -40,13 +43,17 @@ class PersonJob:
     map_file: Path | None = None
     lesion_file: Path | None = None
     template_image: bool = False
+    safety: Safety = field(default_factory=Safety)
 
     @property
     def inputs(self) -> tuple[Path, ...]:
         """Every file that is read for this person, but for a DICOM series, whose file names may hold a person's."""
-        pose = self.settings.pose
+        pose, safety = self.settings.pose, self.settings.safety
         own = (path for path in (coil_file(pose.coil), label_file(pose.labels)) if path is not None)
-        given = (self.prior_file, self.map_file, self.lesion_file, pose.head, self.settings.export.fiducials, *own)
+        given = (
+            *(self.prior_file, self.map_file, self.lesion_file, pose.head, self.settings.export.fiducials),
+            *(safety.protocol, safety.screening, pose.tolerability, *own),
+        )
         return (*self.person.files, *(path for path in given if path is not None))
 
 
@@ -135,7 +142,9 @@ class PersonResult:
 
     @property
     def exported(self) -> tuple[Target, ...]:
-        """Targets that navigation files are written of: the trusted ones, all with --force."""
+        """Targets that exports are made of: the trusted ones, all with --force; none after a yes in the screening."""
+        if self.job.safety.stopped(force=self.job.settings.force):
+            return ()
         return (*(self.targets if self.job.settings.force else self.trusted), *self.asked)
 
     @property
@@ -180,8 +189,9 @@ def job_keys(job: PersonJob, hashes: Mapping[str, str]) -> dict[str, str]:
             "template_image": job.template_image,
         }
     )
-    brought = [contents(settings.export.fiducials), _series_hash(settings.export.dicom)]
-    stated = {"label": person.label, "settings": settings.model_dump(), "brought": brought}
+    brought = [contents(settings.export.fiducials, settings.pose.tolerability), _series_hash(settings.export.dicom)]
+    safety = job.safety.recorded(force=settings.force)
+    stated = {"label": person.label, "settings": settings.model_dump(), "brought": brought, "safety": safety}
     person_key = key_of({"mapping": mapping, **stated})
     model = head_key(job, head, hashes)
     return {"series": series, "map": mapping, "controls": mapping, "head": model, "person": person_key}

@@ -16,9 +16,12 @@ from actionloop.field import FieldSolver
 from actionloop.pipeline.head import Head
 from actionloop.pipeline.headmodels import FieldHead
 from actionloop.pipeline.progress import Progress
+from actionloop.pipeline.settings import PoseSettings
 from actionloop.poses import (
     Aim,
     Chance,
+    HandField,
+    Hotspot,
     Maps,
     NearbyPoses,
     NetworkShares,
@@ -28,6 +31,7 @@ from actionloop.poses import (
     SearchSettings,
     conductivity_response,
     estimate_chance,
+    hand_field,
     log_response,
     maps_of,
     published_spread,
@@ -85,6 +89,19 @@ class PoseBench:
             progress.note(f"{target.name}: chance of hitting {target.piece.network}")
             found = replace(found, chance=self._chance(target, found, self.ready, self._settings))
         return found
+
+    @property
+    def wanted(self) -> PoseSettings:
+        """What was asked for."""
+        return self._job.settings.pose
+
+    def hand(self, hotspot: Hotspot, progress: Progress) -> HandField:
+        """Solve the coil flat over the motor hotspot, its handle as of every geometric pose."""
+        progress.note("field of the coil over the motor hotspot")
+        over = hotspot.given_ras if hotspot.kind == "scalp" else hotspot.xyz_ras
+        point, normal, _ = self._made.scalp.nearest(over)
+        flat = geometric_matrix(point, normal, hemisphere=hotspot.hemisphere, handle_deg=self._settings.handle_deg)
+        return hand_field(self.ready, hotspot, flat, settings=self._settings)
 
     def sphere(self, aim_ras: FloatArray) -> Sphere:
         """Return the sphere that is fitted to the scalp over a place of the cortex."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from actionloop.pipeline.posewords import (
     percent,
     preview_words,
 )
+from actionloop.poses import Dose
 from actionloop.poses.found import PoseSearch, ScoredPose
 from actionloop.report import CoilContent, CoilTarget, Picture, Table
 from actionloop.types import SIDES, Anatomy, Coil, FloatArray, NetworkMap, Target
@@ -105,12 +106,14 @@ def pose_section(  # noqa: PLR0913 - the section shows all of it
     )
 
 
-def pose_table(searches: Sequence[PoseSearch]) -> list[dict[str, Any]]:
+def pose_table(searches: Sequence[PoseSearch], doses: Mapping[str, Dose] | None = None) -> list[dict[str, Any]]:
     """Return one row for every pose that was compared, the best of each target first.
 
     Parameters
     ----------
     searches : sequence of PoseSearch
+    doses : mapping of str to Dose, optional
+        By target, where the motor hotspot is known.
 
     Returns
     -------
@@ -118,9 +121,14 @@ def pose_table(searches: Sequence[PoseSearch]) -> list[dict[str, Any]]:
         Columns in order: 'target', 'side', 'network', 'coil', 'pose', 'on_target', 'avoided', 'score', 'field',
         'into_cortex', 'peak' (V/m at 1 A/µs), 'lift' (mm), 'x', 'y', 'z' (middle of the coil, RAS mm), 'shift' (mm),
         'turn', 'tilt' (degrees, all three from the geometric pose), 'numerical_error', and of the best pose alone
-        'chance', 'map_right', 'draws', 'field_low', 'field_high'; None where nothing is known.
+        'chance', 'map_right', 'draws', 'field_low', 'field_high', 'hand_ratio', 'output'; None where nothing is known.
     """
-    return [_row(search, pose) for search in searches for pose in (search.best, *search.conventional)]
+    known = {} if doses is None else doses
+    return [
+        _row(search, pose, known.get(search.name) if pose is search.best else None)
+        for search in searches
+        for pose in (search.best, *search.conventional)
+    ]
 
 
 def pose_shift(matrix: FloatArray, reference: FloatArray) -> tuple[float, float, float]:
@@ -277,7 +285,7 @@ def _from_geometric(search: PoseSearch, pose: ScoredPose) -> tuple[float, float,
     return None if found is None else pose_shift(pose.matrix, found.matrix)
 
 
-def _row(search: PoseSearch, pose: ScoredPose) -> dict[str, Any]:
+def _row(search: PoseSearch, pose: ScoredPose, dose: Dose | None) -> dict[str, Any]:
     distance_mm, turn_deg, tilt_deg = _from_geometric(search, pose) or (None, None, None)
     chance = search.chance if pose is search.best else None
     low, high = (None, None) if chance is None else chance.target_range_v_per_m
@@ -307,4 +315,6 @@ def _row(search: PoseSearch, pose: ScoredPose) -> dict[str, Any]:
         "draws": None if chance is None else chance.draws,
         "field_low": low,
         "field_high": high,
+        "hand_ratio": None if dose is None else dose.ratio,
+        "output": None if dose is None else dose.output_percent,
     }

@@ -13,9 +13,11 @@ import numpy as np
 
 from actionloop import facts, files
 from actionloop.brain import Scalp
+from actionloop.errors import GeometryError
 from actionloop.field import casing_of, find_coil
 from actionloop.pipeline.head import Head
-from actionloop.pipeline.headmodels import FieldHead, field_head, missing_scalp
+from actionloop.pipeline.headmodels import FieldHead, MissingScalp, field_head, missing_scalp
+from actionloop.pipeline.motor import Motor, hand_from_arrays, hand_to_arrays, hotspot_of, judge_motor
 from actionloop.pipeline.posebench import PoseBench
 from actionloop.pipeline.posestore import search_from_arrays, search_to_arrays
 from actionloop.pipeline.posewords import preview_words
@@ -54,6 +56,8 @@ class Posing:
         Why there are none; empty where there are.
     preview : bool
         Fields are those of a sphere: shown, and not exported as the pose of a target.
+    motor : Motor or None
+        What follows from the person's motor hotspot, where it was given.
     """
 
     searches: tuple[PoseSearch, ...] = ()
@@ -65,6 +69,7 @@ class Posing:
     session: str = ""
     reason: str = ""
     preview: bool = False
+    motor: Motor | None = None
 
     def of(self, target: Target) -> PoseSearch | None:
         """Return the search for a target; None where there was none."""
@@ -109,10 +114,13 @@ def find_poses(
     """
     wanted = job.settings.pose
     if wanted.engine == "geometric":
-        return Posing(reason="a field was not asked for (--engine geometric)")
+        reason = "a field was not asked for (--engine geometric)"
+        return Posing(reason=reason, motor=judge_motor(wanted, head, network_map, (), made=None, reason=reason))
     coil = choose_coil(wanted.coil, stimulator=wanted.stimulator)
     if not targets:
-        return Posing(coil=coil, reason="there is no target to find a pose for")
+        reason = "there is no target to find a pose for"
+        motor = judge_motor(wanted, head, network_map, (), made=None, reason=reason)
+        return Posing(coil=coil, reason=reason, motor=motor)
     steps, head_key, map_key = kept
     # A preview needs no head model where the scalp is there without one.
     bare = wanted.engine == "sphere" and wanted.head is None
@@ -136,6 +144,8 @@ def find_poses(
         name = f"pose{target.piece.hemisphere}{''.join(filter(str.isalnum, target.name))}"
         arrays, _ = steps.run(name, key, partial(_searched, bench, target, progress))
         searches.append(search_from_arrays(arrays))
+    shared = key_of({"head": head_key, "coil": shaped["coil"], "poses": facts.load("poses")["version"]})
+    motor = _motor(bench, (head, network_map), searches, cuts, kept=(steps, shared), progress=progress)
     posing = Posing(
         searches=tuple(searches),
         coil=coil,
@@ -145,8 +155,43 @@ def find_poses(
         notes=tuple(told),
         session=_session(searches, coil),
         reason="" if searches else "the scalp over every target is cut away in the T1",
+        motor=motor,
     )
     return posing if wanted.engine == "fem" else _as_preview(posing, bench)
+
+
+def _motor(
+    bench: PoseBench,
+    about: tuple[Head, NetworkMap],
+    searches: Sequence[PoseSearch],
+    cuts: MissingScalp,
+    *,
+    kept: tuple[Steps, str],
+    progress: Progress,
+) -> Motor | None:
+    """Solve the coil over the motor hotspot, a step of its own, and judge the hotspot."""
+    (head, network_map), (steps, shared), wanted = about, kept, bench.wanted
+    hotspot = hotspot_of(wanted, head)
+    if hotspot is None:
+        return None
+    made, reason = None, ""
+    if wanted.engine != "fem":
+        reason = "a preview does not say how fields compare (--engine fem does)"
+    elif not head.anatomy.own:
+        reason = "the head is the template's, and the field at this person's hand is not known"
+    elif not searches:
+        reason = "no target has a pose by its field"
+    elif cuts.near_place(hotspot.given_ras):
+        reason = "the scalp over the motor hotspot is cut away in the T1"
+    else:
+        place = [hotspot.kind, hotspot.hemisphere, hotspot.vertex, hotspot.given_ras.tolist()]
+        key = key_of({"shared": shared, "place": place, "settings": facts.load("poses")["hotspot"]})
+        try:
+            arrays, _ = steps.run("motorhotspot", key, lambda: hand_to_arrays(bench.hand(hotspot, progress)))
+            made = hand_from_arrays(arrays)
+        except GeometryError as error:
+            reason = error.problem
+    return judge_motor(wanted, head, network_map, searches, made=made, reason=reason)
 
 
 def _as_preview(posing: Posing, bench: PoseBench) -> Posing:

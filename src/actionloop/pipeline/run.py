@@ -20,6 +20,7 @@ from actionloop.pipeline.lemon import demo_person
 from actionloop.pipeline.page import in_short, write_report
 from actionloop.pipeline.person import STEPS, PersonJob, PersonResult, job_keys, run_person
 from actionloop.pipeline.progress import Progress
+from actionloop.pipeline.safety import read_safety
 from actionloop.pipeline.settings import Settings
 from actionloop.pipeline.steps import Steps
 
@@ -96,6 +97,7 @@ def plan(request: PlanRequest, *, progress: Progress) -> list[Outcome]:
         )
     files.require(groups=("plan",))
     require_one_person(request.settings, len(_labels(request)))
+    safety = read_safety(request.settings.safety)
     found: list[tuple[str, PersonFiles | ActionloopError]] = []
     for label in _labels(request):
         try:
@@ -111,7 +113,8 @@ def plan(request: PlanRequest, *, progress: Progress) -> list[Outcome]:
         try:
             if isinstance(one, ActionloopError):
                 raise one
-            job = PersonJob(one, request.settings, request.prior, request.map_file, request.lesion_mask)
+            given = (request.prior, request.map_file, request.lesion_mask)
+            job = PersonJob(one, request.settings, *given, safety=safety)
             outcomes.append(_finish(job, request, progress))
         except ActionloopError as error:
             if request.stop_on_first_crash:

@@ -16,6 +16,7 @@ from actionloop.arrays import DEVICES
 from actionloop.errors import InputError, OptionError
 from actionloop.navigation import SYSTEMS, written
 from actionloop.networks import DEFAULT_METHOD, find_method
+from actionloop.poses import require_threshold
 from actionloop.targets import Pain
 
 # What is handed on besides the files of navigation systems.
@@ -121,7 +122,8 @@ class PoseSettings(BaseModel):
 
     `targets` is 'best' (the best SCAN and the best AMN target, for one session), 'all', or names of targets.
     `coordinate` is a place to aim at besides, RAS mm of the exported frame. `head` is a tissue-label image or a mesh of
-    another program, `labels` says what its numbers mean.
+    another program, `labels` says what its numbers mean. `motor_hotspot` is a place over the hand, RAS mm as well,
+    `motor_threshold` is in per cent of maximum stimulator output, `tolerability` a table of ratings.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -135,6 +137,20 @@ class PoseSettings(BaseModel):
     head: Path | None = None
     labels: str | None = None
     draws: int = Field(default=500, ge=0, le=100_000)
+    motor_hotspot: tuple[float, float, float] | None = None
+    motor_threshold: float | None = None
+    tolerability: Path | None = None
+
+    @model_validator(mode="after")
+    def _check_motor(self) -> PoseSettings:
+        require_threshold(self.motor_threshold)
+        if self.motor_threshold is not None and self.motor_hotspot is None:
+            raise OptionError(
+                "a motor threshold says nothing without the place that it was found at",
+                where="--motor-threshold",
+                fix="give --motor-hotspot x y z, RAS mm of the T1",
+            )
+        return self
 
 
 class ExportSettings(BaseModel):
@@ -185,6 +201,15 @@ class ExportSettings(BaseModel):
         return [name for name in written() if self.has(name)]
 
 
+class SafetySettings(BaseModel):
+    """What is to be given and to whom: files of one train of the protocol, and of the answers of the screening."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    protocol: Path | None = None
+    screening: Path | None = None
+
+
 class Settings(BaseModel):
     """Everything that shapes one person's result, apart from the input files."""
 
@@ -194,6 +219,7 @@ class Settings(BaseModel):
     cleaning: CleaningSettings = CleaningSettings()
     pose: PoseSettings = PoseSettings()
     export: ExportSettings = ExportSettings()
+    safety: SafetySettings = SafetySettings()
     pain_side: str = "unknown"
     pain_region: str = "unknown"
     controls: bool = True
@@ -216,12 +242,13 @@ def read_settings(
     cleaning: Mapping[str, Any] | None = None,
     pose: Mapping[str, Any] | None = None,
     export: Mapping[str, Any] | None = None,
+    safety: Mapping[str, Any] | None = None,
     **given: Any,
 ) -> Settings:
     """Combine a configuration file (.toml or .json) with what the command line gives, which wins.
 
-    `method`, `device` and `subcortex` are those of `Settings.mapping`; `cleaning`, `pose` and `export` hold the
-    sections of that name.
+    `method`, `device` and `subcortex` are those of `Settings.mapping`; `cleaning`, `pose`, `export` and `safety`
+    hold the sections of that name.
 
     Raises
     ------
@@ -242,6 +269,7 @@ def read_settings(
         ("cleaning", cleaning or {}),
         ("pose", pose or {}),
         ("export", export or {}),
+        ("safety", safety or {}),
     ):
         named = {key: value for key, value in values.items() if value is not None}
         if named and isinstance(stated.get(section, {}), dict):

@@ -125,7 +125,7 @@ def _ground(result: PersonResult) -> _Ground | None:
         head = template_head()
     if head.scalp is None or head.image is None:
         return None
-    marks = result.brought.fiducials or _found(head, head.scalp)
+    marks = result.brought.fiducials or found_fiducials(head, head.scalp)
     missing = missing_scalp(head, head.scalp)
     cut = missing.cut
     ground = _Ground(head, lay_lines(head.scalp, marks), head.image, cut, missing.reasons)
@@ -136,8 +136,14 @@ def _ground(result: PersonResult) -> _Ground | None:
     return ground
 
 
-def _found(head: Head, scalp: Scalp) -> Fiducials:
-    """Find the landmarks by the vertices that this cortex shares with the template's."""
+def found_fiducials(head: Head, scalp: Scalp) -> Fiducials:
+    """Find the landmarks by the vertices that this cortex shares with the template's.
+
+    Raises
+    ------
+    GeometryError
+        Landmarks that cannot be trusted.
+    """
     template = files.template_anatomy()
     both = [
         np.concatenate([anatomy.surface(side).vertices for side in HEMISPHERES]) for anatomy in (template, head.anatomy)

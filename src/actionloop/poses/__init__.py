@@ -3,9 +3,11 @@
 from actionloop.poses.chance import Aim, estimate_chance
 from actionloop.poses.clearance import make_casing
 from actionloop.poses.cortex import CortexHead
+from actionloop.poses.dose import Dose, equal_field, require_threshold
 from actionloop.poses.draws import Maps, maps_of, published_spread, soft_maps
 from actionloop.poses.found import Chance, PoseSearch, ScoredPose
 from actionloop.poses.head import PoseHead
+from actionloop.poses.hotspot import HandDistance, HandField, Hotspot, hand_distance, hand_field, place_hotspot
 from actionloop.poses.nearby import NearbyPoses
 from actionloop.poses.preview import Sphere, SphereHead, fit_sphere, preview_pose, preview_settings
 from actionloop.poses.search import search_pose
@@ -19,6 +21,10 @@ __all__ = [
     "Aim",
     "Chance",
     "CortexHead",
+    "Dose",
+    "HandDistance",
+    "HandField",
+    "Hotspot",
     "Maps",
     "NearbyPoses",
     "NetworkShares",
@@ -31,15 +37,20 @@ __all__ = [
     "Sphere",
     "SphereHead",
     "conductivity_response",
+    "equal_field",
     "estimate_chance",
     "fit_sphere",
+    "hand_distance",
+    "hand_field",
     "log_response",
     "make_casing",
     "maps_of",
+    "place_hotspot",
     "plan_session",
     "preview_pose",
     "preview_settings",
     "published_spread",
+    "require_threshold",
     "search_pose",
     "soft_maps",
 ]

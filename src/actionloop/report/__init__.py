@@ -1,6 +1,6 @@
 """The page that a person reads: one HTML file that needs no network."""
 
-from actionloop.report.coil import CoilContent, CoiledHead, CoilTarget, PlacedCoil
+from actionloop.report.coil import CoilContent, CoiledHead, CoilPart, CoilTarget, PlacedCoil
 from actionloop.report.content import (
     Exports,
     Picture,
@@ -16,10 +16,12 @@ from actionloop.report.evidence import EvidenceContent, EvidenceSection, Shown, 
 from actionloop.report.handed import HandedContent, HandedFile
 from actionloop.report.page import render_report
 from actionloop.report.pictures import draw_pictures
+from actionloop.report.screening import ScreenedQuestion, ScreeningContent
 from actionloop.report.sheet import SheetContent, render_sheet
 
 __all__ = [
     "CoilContent",
+    "CoilPart",
     "CoilTarget",
     "CoiledHead",
     "EvidenceContent",
@@ -30,6 +32,8 @@ __all__ = [
     "Picture",
     "PlacedCoil",
     "ReportContent",
+    "ScreenedQuestion",
+    "ScreeningContent",
     "SheetContent",
     "Shown",
     "SimilarityTrust",

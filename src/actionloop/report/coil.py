@@ -89,6 +89,22 @@ class CoilTarget:
 
 
 @dataclass(frozen=True, eq=False)
+class CoilPart:
+    """Something else about the coil, under a heading of its own.
+
+    Attributes
+    ----------
+    title : str
+    sentences : sequence of str
+    tables : sequence of Table
+    """
+
+    title: str
+    sentences: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class CoilContent:
     """Everything that the section says; whatever is empty is left out.
 
@@ -102,6 +118,8 @@ class CoilContent:
     targets : sequence of CoilTarget
     plan : sequence of str
         Two coils at once, in words.
+    parts : sequence of CoilPart
+        The motor hotspot, and how people bore TMS there.
     notes, limits : sequence of str
     head : CoiledHead or None
         None where there is no scalp.
@@ -112,6 +130,7 @@ class CoilContent:
     overview: Table | None = None
     targets: Sequence[CoilTarget] = ()
     plan: Sequence[str] = ()
+    parts: Sequence[CoilPart] = ()
     notes: Sequence[str] = ()
     limits: Sequence[str] = ()
     head: CoiledHead | None = None

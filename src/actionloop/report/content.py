@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from actionloop.report.coil import CoilContent
 from actionloop.report.handed import HandedContent
+from actionloop.report.screening import ScreeningContent
 from actionloop.types import Anatomy, Hemisphere, NetworkMap, Piece, SiteReading, Target
 
 Section = Literal["quality", "maps", "targets", "coil", "controls", "trust"]
@@ -228,6 +229,8 @@ class ReportContent:
         None where nothing was asked of the map's reliability, as of a map that was given.
     coil : CoilContent or None
         None where no pose was searched for.
+    screening : ScreeningContent or None
+        What is to be asked before anybody is stimulated.
     """
 
     label: str
@@ -256,3 +259,4 @@ class ReportContent:
     rotatable: bool = True
     trust: TrustContent | None = None
     coil: CoilContent | None = None
+    screening: ScreeningContent | None = None
