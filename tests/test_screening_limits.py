@@ -22,7 +22,15 @@ from actionloop.pipeline.priors import cached_default_prior
 from actionloop.pipeline.safety import Safety, read_safety
 from actionloop.pipeline.settings import SafetySettings, read_settings
 from actionloop.reliability.variants import prior_as_map
-from actionloop.targets import Screening, Train, require_within, screening_questions, strictest_limit, train_limits
+from actionloop.targets import (
+    Exemption,
+    Screening,
+    Train,
+    require_within,
+    screening_questions,
+    strictest_limit,
+    train_limits,
+)
 
 # Seconds at 90, 100, 110, 120 and 130 % of motor threshold.
 TABLE = {
@@ -116,6 +124,54 @@ def test_pulses_and_pauses_are_told_as_not_checked():
         Train(10, 100, 5, inter_train_s=0)
 
 
+APPROVED = {
+    "reference": "IRB 2026-114",
+    "approved_by": "ethics board",
+    "approved_on": "2026-03-02",
+    "reason": "lower than the table",
+    "frequency_hz": 10,
+    "intensity_percent_mt": 80,
+    "train_s": 10,
+}
+
+
+@pytest.mark.parametrize("train", [Train(10, 80, 10), Train(10, 70, 3, pulses=3000)])
+def test_an_exception_lets_the_approved_train_pass_and_says_so(train):
+    with pytest.raises(OptionError, match="lies outside the rTMS train limits"):
+        require_within(train)
+    told = require_within(train, exemption=Exemption(**APPROVED))
+    assert told[0].startswith("WARNING") and "UNVERIFIED" in told[0] and "Rossi" in told[0]
+    assert "IRB 2026-114, approved by ethics board on 2026-03-02" in told[0]
+    assert len(told) == (2 if train.pulses else 1)
+
+
+@pytest.mark.parametrize("train", [Train(10, 81, 5), Train(10, 80, 10.1), Train(11, 80, 5), Train(9, 80, 5)])
+def test_an_exception_covers_nothing_but_what_was_approved(train):
+    with pytest.raises(OptionError, match=r"IRB 2026-114.*does not cover this train"):
+        require_within(train, exemption=Exemption(**APPROVED))
+
+
+def test_an_exception_that_is_not_needed_is_told_as_such():
+    told = require_within(Train(10, 100, 5), exemption=Exemption(**APPROVED))
+    assert "within the limit" in told[0] and told[-1].startswith("Not needed for this train")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("reference", " ", "says nothing under reference"),
+        ("approved_by", 3, "says nothing under approved_by"),
+        ("approved_on", "March", "'March' is no date"),
+        ("approved_on", 20260302, "is no date"),
+        ("approved_on", "2999-01-01", "lies ahead of today"),
+        ("train_s", float("nan"), "expected positive numbers, found train_s"),
+    ],
+)
+def test_an_exception_without_its_facts_is_refused(name, value, expected):
+    with pytest.raises(OptionError, match=expected):
+        Exemption(**{**APPROVED, name: value})
+
+
 # --- the list ---------------------------------------------------------------------------------------------------------
 
 
@@ -161,7 +217,29 @@ def test_files_are_read_as_toml_and_json(tmp_path):
     )
 
 
+def test_an_exception_stands_in_the_protocol_file_and_in_every_record(tmp_path):
+    exception = APPROVED | {"train_s": 8, "intensity_percent_mt": 100}
+    rows = [
+        f"{name} = {value!r}" if name != "approved_on" else f"{name} = {value}" for name, value in exception.items()
+    ]
+    text = GOOD.replace("train_s = 5", "train_s = 7") + "[exception]\n" + "\n".join(rows) + "\n"
+    (tmp_path / "train.toml").write_text(text)
+    safety = read_safety(SafetySettings(protocol=tmp_path / "train.toml"))
+    assert safety.beyond and "by exception IRB 2026-114" in safety.in_words()
+    assert safety.lines(force=False)[0].startswith("WARNING: the train of 7 s at 10 Hz")
+    record = json.loads(json.dumps(safety.recorded(force=False)["protocol"]))
+    assert record["beyond_limits"] is True and record["exception"]["approved_on"] == "2026-03-02"
+    assert "does not cover" not in " ".join(safety.content(force=False).limits)
+
+
 BAD = [
+    ("protocol", "exempt.toml", GOOD + "exception = 3\n", "the protocol's exception is 3"),
+    (
+        "protocol",
+        "why.toml",
+        GOOD + "[exception]\nreference = 'x'\n",
+        "exception cannot be used: it lacks approved_by",
+    ),
     ("protocol", "none.toml", None, "cannot be read"),
     ("protocol", "bad.toml", "frequency_hz = ", "cannot be read"),
     ("protocol", "latin.toml", b"\xff\xfe", "cannot be read"),

@@ -86,9 +86,9 @@ def _forced(result: PersonResult, target: Target) -> bool:
 
 def told_verdict(result: PersonResult, target: Target) -> str:
     """Say in one line how far a target is to be trusted, and what the screening said."""
-    screening = result.job.safety.screening
-    forced = "exported with --force although " if screening.positive else ""
-    return f"{_verdict_words(result, target)}; {forced}{screening.in_words()}"
+    safety = result.job.safety
+    forced = "exported with --force although " if safety.screening.positive else ""
+    return f"{_verdict_words(result, target)}; {forced}{safety.in_words()}"
 
 
 def _verdict_words(result: PersonResult, target: Target) -> str:

@@ -153,8 +153,8 @@ def in_short(result: PersonResult, handed: Handed) -> str:
     lines += [f"for imaging: {len(imaging)} overlays, meshes or series, listed in the report"] * bool(imaging)
     lines += [f"for the tape: {len(sheets)} scalp sheets, listed in the report"] * bool(sheets)
     lines += [f"left out: {name}: {why}" for name, why in handed.left_out]
-    if result.job.safety.screening.positive:
-        lines.insert(0, f"WARNING: {result.job.safety.screening.in_words()}")
+    if result.job.safety.screening.positive or result.job.safety.beyond:
+        lines.insert(0, f"WARNING: {result.job.safety.in_words()}")
     reason = _navigation_reason(result)
     if reason:
         lines.append(f"no navigation files: {reason}")

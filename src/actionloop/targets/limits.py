@@ -2,85 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from actionloop import facts
 from actionloop.errors import OptionError
+from actionloop.targets.exemption import Exemption
+from actionloop.targets.train import Train
 
 # Trains as long as the limit are within it, whatever the last digit of a product of floats.
 _ROUNDED = 1e-9
 _EXCEPTION = (
-    "outside the table a protocol-level exception is required: it belongs in the approved protocol of the study, and "
-    "this program takes none"
+    "a protocol-level exception is required: name it in the protocol file under 'exception', as the approved protocol "
+    "of the study has it"
 )
-
-
-@dataclass(frozen=True)
-class Train:
-    """One train of rTMS as it is to be given.
-
-    Attributes
-    ----------
-    frequency_hz : float
-        Pulses per second within the train.
-    intensity_percent_mt : float
-        % of the motor threshold.
-    train_s : float
-        Length of one train, s.
-    pulses : int or None
-        Of the whole session.
-    inter_train_s : float or None
-        Pause between two trains, s.
-
-    Raises
-    ------
-    OptionError
-        A value that is no positive number, or fewer pulses than one train has.
-    """
-
-    frequency_hz: float
-    intensity_percent_mt: float
-    train_s: float
-    pulses: int | None = None
-    inter_train_s: float | None = None
-
-    def __post_init__(self) -> None:
-        wrong = [
-            f"{one.name} = {value!r}"
-            for one in fields(self)
-            if not _is_positive(value := getattr(self, one.name)) and not (value is None and one.default is None)
-        ]
-        if wrong:
-            raise OptionError(
-                f"expected positive numbers, found {', '.join(wrong)}",
-                fix="frequency in Hz, intensity in % of the motor threshold, train and pause in s; leave out the pause "
-                "of a single train",
-            )
-        if self.pulses is not None and self.pulses != int(self.pulses):
-            raise OptionError(f"expected a whole number of pulses, found {self.pulses:g}")
-        if self.pulses is not None and self.pulses < math.floor(self.pulses_per_train + _ROUNDED):
-            raise OptionError(
-                f"the session has {self.pulses:g} pulses, but one train of {self.train_s:g} s at {self.frequency_hz:g} "
-                f"Hz has {self.pulses_per_train:g}",
-                fix="'pulses' counts those of the whole session",
-            )
-
-    @property
-    def pulses_per_train(self) -> float:
-        """Frequency times length."""
-        return self.frequency_hz * self.train_s
-
-    def in_words(self) -> str:
-        """Say frequency, intensity and length."""
-        return f"{self.train_s:g} s at {self.frequency_hz:g} Hz and {self.intensity_percent_mt:g} % of motor threshold"
-
-
-def _is_positive(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) and value > 0
 
 
 @dataclass(frozen=True)
@@ -165,39 +100,68 @@ def _mark(verified: bool) -> str:
     return "verified" if verified else "UNVERIFIED, from memory"
 
 
-def require_within(train: Train) -> list[str]:
-    """Refuse a train that crosses its limit.
+def require_within(train: Train, *, exemption: Exemption | None = None) -> list[str]:
+    """Refuse a train that crosses its limit, unless an approved protocol allows this very train.
 
     Parameters
     ----------
     train : Train
+    exemption : Exemption, optional
+        What an approved protocol allows beyond the table.
 
     Returns
     -------
     list of str
-        What was checked against which limit, and what the table says nothing of.
+        What was checked against which limit, and what the table says nothing of. A train beyond the limit is told
+        first, with its exception.
 
     Raises
     ------
     OptionError
-        The train is longer than its limit, which is named, or lies outside the table.
+        The train is longer than its limit, which is named, or lies outside the table, and no exception covers it.
 
     References
     ----------
     .. [1] Rossi et al. 2009, doi:10.1016/j.clinph.2009.08.016
     .. [2] Rossi et al. 2021, doi:10.1016/j.clinph.2020.10.003
     """
-    limit = strictest_limit(train)
-    if train.train_s > limit.train_s * (1 + _ROUNDED):
-        raise OptionError(
-            f"the train of {train.in_words()} crosses the {facts.load('limits')['trains']['name']}; {limit.in_words()}",
-            fix=f"shorten the train to {limit.train_s:g} s, or lower frequency or intensity",
-        )
+    try:
+        limit = _limit_kept(train)
+    except OptionError as crossed:
+        if exemption is None:
+            raise
+        if not exemption.covers(train):
+            raise OptionError(
+                f"{crossed.problem}; the {exemption.in_words()} does not cover this train",
+                fix="give the train that was approved (same frequency, no stronger, no longer), or have this one "
+                "approved",
+            ) from crossed
+        return [f"WARNING: {crossed.problem}; allowed by the {exemption.in_words()}.", *_pauses(train)]
+    unneeded = [] if exemption is None else [f"Not needed for this train: {exemption.in_words()}."]
     return [
         f"A train of {train.in_words()} is within the limit; {limit.in_words()}.",
         *_beside(train, limit),
         *_pauses(train),
+        *unneeded,
     ]
+
+
+def _limit_kept(train: Train) -> TrainLimit:
+    """Return the limit that a train keeps.
+
+    Raises
+    ------
+    OptionError
+        The train crosses it, or lies outside the table.
+    """
+    limit = strictest_limit(train)
+    if train.train_s > limit.train_s * (1 + _ROUNDED):
+        raise OptionError(
+            f"the train of {train.in_words()} crosses the {facts.load('limits')['trains']['name']}; {limit.in_words()}",
+            fix=f"shorten the train to {limit.train_s:g} s, or lower frequency or intensity; beyond the limit "
+            f"{_EXCEPTION}",
+        )
+    return limit
 
 
 def _beside(train: Train, limit: TrainLimit) -> list[str]:
