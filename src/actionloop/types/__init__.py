@@ -16,6 +16,7 @@ from actionloop.types.basic import (
     SurfaceKind,
 )
 from actionloop.types.coils import Coil, Mesh
+from actionloop.types.eeg import Montage, Recording, Trials
 from actionloop.types.geometry import Anatomy, Grayordinates, Image, ImageTie, Surface, Voxels
 from actionloop.types.maps import GroupParameters, NetworkMap, Piece, Prior
 from actionloop.types.series import Basis, Timeseries
@@ -37,14 +38,17 @@ __all__ = [
     "ImageTie",
     "IntArray",
     "Mesh",
+    "Montage",
     "NetworkMap",
     "Piece",
     "Prior",
+    "Recording",
     "SiteReading",
     "Surface",
     "SurfaceKind",
     "Target",
     "Timeseries",
+    "Trials",
     "Voxels",
     "require_pose",
 ]

@@ -1,0 +1,1 @@
+"""TMS-EEG: cleaning, evoked measures, connectivity, choice of site."""
