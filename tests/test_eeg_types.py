@@ -19,8 +19,8 @@ def montage():
 def test_a_montage_in_another_unit_or_with_twins_is_refused():
     assert montage().index("C") == 2 and montage().only(np.array([True, False, True, False])).names == ("A", "C")
     for places, expected in (
-        (PLACES / 1000, "check the unit|mm from the middle"),
-        (PLACES * 10, "mm from the middle"),
+        (PLACES / 1000, "check the unit of the electrode positions"),
+        (PLACES * 10, "from the head's middle"),
         (PLACES[[0, 0, 1, 2]], "A and B lie at one place"),
         (np.where(PLACES == 90, np.nan, PLACES), "no place is known of A, B, C"),
         (PLACES[:3], "expected one place"),

@@ -82,7 +82,7 @@ def _require_numbers(values: FloatArray, names: tuple[str, ...], bads: tuple[str
     if unknown:
         raise SignalError(f"channels marked as bad are not in the recording: {', '.join(unknown)}")
     axes = tuple(axis for axis in range(values.ndim) if axis != values.ndim - 2)
-    broken = ~np.isfinite(values).all(axis=axes)
+    broken = np.atleast_1d(~np.isfinite(values).all(axis=axes))
     named = [name for name, lost in zip(names, broken, strict=True) if lost and name not in bads]
     if named:
         raise SignalError(f"values that are no numbers in {', '.join(named)}", fix="mark these channels as bad")
