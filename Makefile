@@ -49,6 +49,7 @@ test: lint types layers unit
 
 validate: data
 	$(BIN)/python -m benchmarks.lemon docs/validation
+	$(BIN)/python -m benchmarks.contrast docs/validation
 	$(BIN)/python -m benchmarks.realism docs/validation
 	$(BIN)/python -m benchmarks.validate docs/validation
 	$(BIN)/python -m benchmarks.methods docs/validation
@@ -56,6 +57,7 @@ validate: data
 	$(BIN)/python -m benchmarks.calibration docs/validation
 	$(BIN)/python -m benchmarks.field docs/validation
 	$(BIN)/python -m benchmarks.poses docs/validation
+	$(BIN)/python -m benchmarks.lesions docs/validation
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -28,7 +28,7 @@ from actionloop.pipeline.head import Head, read_head, template_head
 from actionloop.pipeline.headmodels import field_head
 from actionloop.pipeline.person import PersonJob, find_targets
 from actionloop.pipeline.posebench import PoseBench
-from actionloop.pipeline.posepage import pose_table
+from actionloop.pipeline.posetables import pose_table
 from actionloop.pipeline.posing import choose_coil
 from actionloop.pipeline.priors import cached_default_prior
 from actionloop.pipeline.progress import Silent

@@ -63,7 +63,7 @@ def _output_lines(declared: dict[str, Any]) -> Iterator[str]:
     yield f"Names follow BIDS derivatives (version {dataset['bids_version']}). `PREFIX` stands for"
     yield f"`{prefix}`."
     yield "A part in `[brackets]` is left out when it does not apply: several sessions, tasks or runs that were joined"
-    yield "give a name without that part. Finished steps are kept beside these files in `work/` (or in `--work-dir`);"
+    yield "give a name without that part. Finished steps are kept beside these files in `.work/` (or in `--work-dir`);"
     yield "that folder may be deleted, and the next run then starts from the beginning."
     yield ""
     yield from _files("For the folder", [one for one in declared["output"] if one.get("level") == "dataset"])

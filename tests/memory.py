@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import gc
 import weakref
+from types import ModuleType
 
 import pytest
 
 from actionloop.pipeline import cohort
 
 
-def watch_memory(patch: pytest.MonkeyPatch) -> list[weakref.ref[object]]:
-    """Hold, at each series that `prior build` reads, that no earlier one is left; returns what was read so far."""
+def watch_memory(patch: pytest.MonkeyPatch, module: ModuleType = cohort) -> list[weakref.ref[object]]:
+    """Hold, at each series that a module reads, that no earlier one is left; returns what was read so far."""
     alive: list[weakref.ref[object]] = []
-    load = cohort.load_series
+    load = module.load_series
 
     def watched(*given: object, **options: object) -> object:
         gc.collect()
@@ -22,5 +23,5 @@ def watch_memory(patch: pytest.MonkeyPatch) -> list[weakref.ref[object]]:
         alive.append(weakref.ref(loaded.series))
         return loaded
 
-    patch.setattr(cohort, "load_series", watched)
+    patch.setattr(module, "load_series", watched)
     return alive

@@ -22,7 +22,8 @@ from actionloop.navigation import SYSTEMS, Entry, write_any, written
 from actionloop.pipeline import checkexport as module
 from actionloop.pipeline import pointing as pointing_module
 from actionloop.pipeline.checkexport import CheckExportRequest, check_export
-from actionloop.pipeline.pointing import Pointing, place_names, template_scalp
+from actionloop.pipeline.onhead import names_template, template_scalp
+from actionloop.pipeline.pointing import Pointing, place_names
 from actionloop.pipeline.priors import area_names
 from actionloop.targets import geometric_matrix
 from actionloop.types import HEMISPHERES, CoilPose
@@ -236,6 +237,26 @@ def test_mni_and_lps_coordinates_are_recognised(quick, on_template):
     assert quick.judge([matrix]) == ""
 
 
+def test_a_template_is_named_by_a_word_and_not_by_letters_within_one(template, on_template, tmp_path, known_head):
+    for frame in ("MNI152NLin6Asym", "NIfTI:MNI-152", "NIfTI:Talairach", "in mni152", "fsaverage", "ICBM 2009c"):
+        assert names_template(frame), frame
+    for frame in ("SimNIBS", "m2m of SimNIBS 4", "NIfTI:Scanner", "sub-Omni01 T1w", "coordinateSpace RAS"):
+        assert not names_template(frame), frame
+    image, _ = template
+    scanner = nib.load(image.source)
+    scanner = nib.Nifti1Image(np.asarray(scanner.dataobj), scanner.affine)
+    scanner.set_sform(scanner.affine, 1)
+    scanner.set_qform(scanner.affine, 1)
+    nib.save(scanner, tmp_path / "sub-01_T1w.nii.gz")
+    pose = on_template((-37, -21, 58), "M1 L").matrix.tolist()
+    for frame, said in (("SimNIBS", False), ("MNI152", True)):
+        about = {"frame": frame, "matsimnibs": [pose], "names": ["M1 L"]}
+        (tmp_path / "theirs.json").write_text(json.dumps(about))
+        found = check_export(CheckExportRequest(tmp_path / "theirs.json", image=tmp_path / "sub-01_T1w.nii.gz"))
+        assert (found.frame, found.tie) == (frame, None)
+        assert ("in a template's frame" in whole(found)) is said
+
+
 def test_a_name_that_contradicts_its_place_is_warned_of(template, on_template, tmp_path, known_head):
     matrix = on_template((37, -21, 58), "M1 R").matrix
     path = plain_file(tmp_path, [matrix], ["M1 left"])
@@ -334,3 +355,56 @@ def test_storage_does_not_change_the_words(template, on_template, tmp_path, monk
     assert one.region == same.region
     assert one.handle == same.handle
     assert one.depth_mm == pytest.approx(same.depth_mm, abs=1)
+
+
+MOVED = np.eye(4)
+MOVED[:3, :3] = Rotation.from_euler("xyz", (6, -4, 9), degrees=True).as_matrix()
+MOVED[:3, 3] = (12, -30, 25)
+
+
+@pytest.fixture(scope="module")
+def own(template, tmp_path_factory):
+    """T1 and folder of surfaces of the template's head, moved: a person's own."""
+    image, anatomy = template
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "surf").mkdir()
+    made = nib.Nifti1Image(np.asarray(image.data), MOVED @ image.affine)
+    made.set_sform(made.affine, 1)
+    made.set_qform(made.affine, 1)
+    nib.save(made, folder / "sub-01_T1w.nii.gz")
+    for (side, kind), surface in anatomy.surfaces.items():
+        if kind in ("white", "pial", "midthickness"):
+            vertices = surface.vertices @ MOVED[:3, :3].T + MOVED[:3, 3]
+            name = f"sub-01_hemi-{side}_space-fsLR_den-32k_{kind}.surf.gii"
+            files.write_gifti_surface(folder / "surf" / name, replace(surface, vertices=vertices))
+    return folder
+
+
+def test_own_surfaces_name_the_cortex_under_a_coil(own, quick, on_template, tmp_path, capsys):
+    t1 = own / "sub-01_T1w.nii.gz"
+    image = files.read_image(t1, frame="sub-01 T1w")
+    there = {"M1 hand knob L": (-37, -21, 58), "F4 R": (37, 26, 49)}
+    native = {label: on_template(xyz, label) for label, xyz in there.items()}
+    poses = [CoilPose(MOVED @ one.matrix, image.tie, label, "") for label, one in native.items()]
+    path = save(tmp_path, poses, image)
+    found = check_export(CheckExportRequest(path, image=t1, surfaces=own / "surf"))
+    assert found.usable and found.image.same and found.image.residual_mm is None
+    assert "the person's own" in found.image.cortex
+    assert not found.warnings, whole(found)  # the head was examined too, under one name of its frame
+    for one, (label, pose) in zip(found.entries, native.items(), strict=True):
+        assert one.label.startswith(label)
+        assert one.points_at == quick.describe(pose.matrix).brief
+    assert found.entries[0].points_at.startswith("left precentral gyrus")
+    # A file that names no image, and the same through the command.
+    path = plain_file(tmp_path, [pose.matrix for pose in poses], there)
+    assert main(["check-export", str(path), "--image", str(t1), "--surfaces", str(own / "surf")]) == 0
+    assert "right middle frontal gyrus" in capsys.readouterr().out
+
+
+def test_surfaces_of_another_place_are_refused(own, template, on_template, tmp_path, capsys):
+    image, _ = template
+    path = plain_file(tmp_path, [on_template((-37, -21, 58), "L").matrix], ["M1 L"])
+    assert main(["check-export", str(path), "--image", image.source, "--surfaces", str(own / "surf")]) == 1
+    said = capsys.readouterr()
+    assert "the surfaces cannot be used with this image" in said.err
+    assert said.out == ""

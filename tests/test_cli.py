@@ -18,7 +18,8 @@ import pytest
 from actionloop import __version__, facts, files, pipeline, targets
 from actionloop.cli import ask, bar, health, main
 from actionloop.cli import commands as commands_module
-from actionloop.cli.options import Given, read_places
+from actionloop.cli.options import Given
+from actionloop.cli.places import read_places
 from actionloop.errors import InputError, OptionError
 from actionloop.pipeline import doctor as doctor_function
 from actionloop.pipeline.progress import Progress, Silent

@@ -13,8 +13,9 @@ import pytest
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
+from actionloop import facts
 from actionloop.errors import ActionloopError, GeometryError, InputError, OptionError
-from actionloop.field.coils import casing_of, coil_names, figure_of_eight, find_coil, round_coil
+from actionloop.field.coils import casing_of, figure_of_eight, find_coil, round_coil
 from actionloop.field.primary import primary_field, primary_field_on_lattice
 from actionloop.files.coils import read_coil
 from actionloop.types import Coil
@@ -205,7 +206,7 @@ def test_other_refusals():
 # ---- the coils of the program ----
 
 
-@pytest.mark.parametrize("name", coil_names())
+@pytest.mark.parametrize("name", facts.load("coils")["coil"])
 def test_own_coils_are_closed_and_lie_in_their_casing(name):
     coil = find_coil(name)
     assert len(coil.wires_mm) <= 1500

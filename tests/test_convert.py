@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from tests.test_navigation_brainsight import AXES, FLIP, brainsight_text, cells
 
 from actionloop import pipeline
 from actionloop.cli import main
@@ -25,10 +26,10 @@ from actionloop.navigation import (
     read_any,
     require_placed,
     write_any,
-    write_brainsight_file,
     written,
 )
-from actionloop.pipeline.convert import ConvertRequest
+from actionloop.navigation.verbatim import write_as_read
+from actionloop.pipeline.converted import ConvertRequest
 from actionloop.types import CoilPose, Image
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[1] / "../shared/data")) / "navigation"
@@ -190,7 +191,7 @@ def test_every_real_file_reads_without_an_image_and_goes_back_as_it_was(path):
     assert is_unplaced(found) == (path.name == "niiImage_brainsightcoord.txt")
     image = make_image()
     if key == "brainsight":
-        assert write_brainsight_file(found).encode() == data
+        assert write_as_read(found, system="Brainsight").encode() == data
         if found.entries:
             assert write_any(key, [], image=image, kept=found)[".txt"].encode() == data
     elif key == "localite" and "InstrumentMarker" in path.name:
@@ -576,6 +577,123 @@ def test_kinds_points_and_names(person, tmp_path):
     with pytest.raises(EmptyRegionError, match="nothing to convert"):
         source.write_text('{"matsimnibs": [[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1]]}')
         convert(source, tmp_path / "no.xml", "localite", t1)
+
+
+def brainsight_session(path, targets, samples):
+    """A file of Brainsight's own, with landmarks: targets T1, T2, ..., and samples by name."""
+    heading = "# Sample Name\tSession Name\tLoc. X\tLoc. Y\tLoc. Z\t" + AXES
+    rows = []
+    for name, matrix in samples.items():
+        theirs = matrix @ FLIP
+        rows.append(f"{name}\tSession 1\t{cells(theirs[:3, 3])}\t{cells(theirs[:3, :3].T)}")
+    path.write_text(brainsight_text(targets, more=[heading, *rows]))
+    return path
+
+
+@pytest.fixture
+def lifted(person, tmp_path):
+    """A session of a target and four samples, of which the third was taken 60 mm above the head."""
+    _, image, poses = person
+    places = ((-0.5, 0.12, 0.85), (-0.5, 0.1, 0.83), (-0.52, 0.1, 0.85), (-0.48, 0.1, 0.86))
+    on = [coil_on_head(place, "", image, off_mm=60 if number == 2 else 4).matrix for number, place in enumerate(places)]
+    samples = {f"Sample {number} L": matrix for number, matrix in enumerate(on, 1)}
+    return brainsight_session(tmp_path / "session.txt", [poses[0].matrix], samples), poses[0].matrix, samples
+
+
+def test_a_stray_sample_is_named_and_the_others_are_written(person, lifted, tmp_path, capsys):
+    folder, image, _ = person
+    t1 = folder / "sub-01_T1w.nii.gz"
+    source, target, samples = lifted
+    kept = [target, *(matrix for name, matrix in samples.items() if name != "Sample 3 L")]
+    for to in ("localite", "invesalius"):
+        out = tmp_path / f"out{ENDINGS[to]}"
+        assert main(["convert", str(source), str(out), "--to", to, "--image", str(t1)]) == 0
+        said = " ".join(capsys.readouterr().err.split())
+        assert "4 poses" in said
+        assert "1 of 4 samples do not lie on this head" in said and "were left out" in said and "'Sample 3 L'" in said
+        back = read_any(out.read_bytes(), source=out.name, reading=Reading(image=image))[1]
+        assert not any("Sample 3" in one.label for one in back.entries)
+        for one, matrix in zip(back.poses, kept, strict=True):
+            np.testing.assert_allclose(one.matrix, matrix, atol=2e-4)  # Brainsight's four decimals
+            assert "FORCED" not in one.note
+    assert [one.kind for one in back.poses] == ["target", "sample", "sample", "sample"]
+    # Written back as it was read it keeps its samples, for they stay samples.
+    done = convert(source, tmp_path / "same.txt", "brainsight", t1)
+    assert done.verbatim and (tmp_path / "same.txt").read_bytes() == source.read_bytes()
+    assert any("as they were read: 'Sample 3 L'" in note for note in done.notes)
+    done = convert(source, tmp_path / "all.xml", "localite", t1, force=True)
+    assert done.n_poses == 5
+    forced = poses_of(read_any((tmp_path / "all.xml").read_bytes())[1])
+    assert len(forced) == 5 and all("FORCED" in pose.note for pose in forced)
+
+
+def test_stray_samples_are_left_out_on_the_way_to_another_image(person, lifted, tmp_path):
+    folder, image, _ = person
+    source, target, samples = lifted
+    there = motion(SHIFT, TURN)
+    way = write_itk(tmp_path / "x.tfm", np.linalg.inv(there))
+    # A file of our own states its image: only on the head that they are carried to is it seen where they lie.
+    poses = [CoilPose(matrix, image.tie, name, "") for name, matrix in {"T L": target, **samples}.items()]
+    ours = tmp_path / "ours.mkss"
+    ours.write_text(write_any("invesalius", poses, image=image, samples=set(samples))[".mkss"])
+    for name, path, more in (("theirs", source, {"from_image": folder / "sub-01_T1w.nii.gz"}), ("ours", ours, {})):
+        out = tmp_path / f"{name}_moved.mkss"
+        done = convert(path, out, "invesalius", folder / "sub-01_ses-2_T1w.nii.gz", transform=way, **more)
+        second = read_image(folder / "sub-01_ses-2_T1w.nii.gz", frame="second")
+        back = read_any(out.read_bytes(), reading=Reading(image=second))[1].poses
+        assert done.n_poses == len(back) == 4
+        assert [note for note in done.notes if "'Sample 3 L'" in note and "left out" in note]
+        assert [one.kind for one in back] == ["target", "sample", "sample", "sample"]
+        np.testing.assert_allclose(back[-1].matrix, there @ samples["Sample 4 L"], atol=2e-4)
+
+
+def test_samples_off_the_head_are_no_strays_where_most_of_them_are(person, lifted, tmp_path):
+    folder, _, poses = person
+    t1 = folder / "sub-01_T1w.nii.gz"
+    _, target, samples = lifted
+    on, off = samples["Sample 1 L"], samples["Sample 3 L"]
+    for targets, some, match in (
+        ([target, target, target], {"on L": on, "off L": off}, "the others do: 'off L'"),  # half of the samples
+        ([target], {"off L": off}, "1 of 2 poses do not lie on this scalp"),  # half of all
+        ([target, off], {"a L": on, "b L": on, "c L": on, "off L": off}, "the others do: 'T2', 'off L'"),  # a target
+    ):
+        source = brainsight_session(tmp_path / "some.txt", targets, some)
+        with pytest.raises(GeometryError, match=match):
+            convert(source, tmp_path / "x.xml", "localite", t1)
+    # Left out, they do not hide coils that point away.
+    over = np.diag([-1.0, 1, -1, 1])
+    turned = {name: matrix @ over for name, matrix in samples.items()}
+    source = brainsight_session(tmp_path / "over.txt", [poses[0].matrix @ over], turned)
+    with pytest.raises(GeometryError, match="4 of 4 coils point out of the head"):
+        convert(source, tmp_path / "x.xml", "localite", t1)
+
+
+def test_the_sidecar_of_a_table_is_found_by_either_name(person, tmp_path):
+    folder, image, poses = person
+    t1 = folder / "sub-01_T1w.nii.gz"
+    made = write_any("nibs-bids", poses, image=image)
+    table = tmp_path / "sub-01_markers.tsv"
+    table.write_text(made["_markers.tsv"])
+    for name in ("sub-01_coordsystem.json", "sub-01_markers.json"):
+        beside = tmp_path / name
+        beside.write_text("\ufeff" + made["_markers.json"])
+        assert convert(table, tmp_path / f"{name}.xml", "localite", t1).n_poses == 2
+        found = pipeline.check_export(pipeline.CheckExportRequest(table))
+        assert found.tie.header_sha256 == image.header_sha256
+        beside.write_bytes(b"\xff\xfe{}")
+        for read in (
+            lambda: convert(table, tmp_path / "no.xml", "localite", t1),
+            lambda: pipeline.check_export(pipeline.CheckExportRequest(table)),
+        ):
+            with pytest.raises(InputError, match="no UTF-8") as caught:
+                read()
+            assert caught.value.where == str(beside)
+        beside.unlink()
+    # A table of another name is not taken for its own sidecar.
+    plain = tmp_path / "poses.tsv"
+    plain.write_text(made["_markers.tsv"])
+    done = convert(plain, tmp_path / "plain.xml", "localite", t1, assume="RAS", axes="simnibs")
+    assert done.n_poses == 2
 
 
 REAL_NAMES = [

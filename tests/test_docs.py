@@ -15,9 +15,12 @@ from actionloop import __version__, facts
 from actionloop.cli import ask
 from actionloop.cli.commands import app
 from actionloop.cli.convert import Tied, Written
+from actionloop.cli.evidence import Contrasted, Mapped
 from actionloop.cli.exporting import Exporting
 from actionloop.cli.group import Making
-from actionloop.cli.options import Coiled, Given, How, Where, Who, read_places
+from actionloop.cli.lesions import Lesioned
+from actionloop.cli.options import Coiled, Given, How, Where, Who
+from actionloop.cli.places import read_places
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -119,14 +122,14 @@ def test_usage_names_every_option() -> None:
     renamed = {"map_file": "--map", "from_system": "--from"}
     alone = {"--to", "--image", "--system", "--pain-map", "--networks", "--spins", "--measure"}
     assert alone <= named
-    groups = (Who, Where, Given, Coiled, Exporting, How, Making, Tied, Written)
+    groups = (Who, Where, Given, Coiled, Exporting, How, Making, Mapped, Contrasted, Lesioned, Tied, Written)
     for group in groups:
         for field in group.__dataclass_fields__:
             assert renamed.get(field, f"--{field.replace('_', '-')}") in named, field
-    for name in ("--subjects", "--minutes", "--seed", "--layout", "--truth-map", "--verbose"):
+    for name in ("--subjects", "--minutes", "--seed", "--layout", "--truth-map", "--thalamus", "--verbose"):
         assert name in named
     known = (
-        {"--verbose", "--subjects", "--minutes", "--seed", "--truth-map", "--json"}
+        {"--verbose", "--subjects", "--minutes", "--seed", "--truth-map", "--thalamus", "--json"}
         | alone
         | {
             renamed.get(field, f"--{field.replace('_', '-')}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,20 +15,24 @@ from tests import test_pose_plan
 from tests.sphere import CORTEX_MM, FRAME, SCALP_MM, sphere_head
 
 from actionloop import facts, files
-from actionloop.brain import Geodesic, electrode_place, find_fiducials, lay_lines
+from actionloop.brain import Geodesic, electrode_place, find_fiducials, lay_lines, vertex_areas
 from actionloop.errors import ActionloopError, GeometryError, InputError, OptionError
 from actionloop.field import FieldSolver, HeadModel, primary_field_on_lattice
 from actionloop.networks import mask_of
+from actionloop.pipeline import page as page_module
 from actionloop.pipeline.head import template_head
-from actionloop.pipeline.motor import hand_from_arrays, hand_to_arrays, judge_motor
+from actionloop.pipeline.motor import Motor, hand_from_arrays, hand_to_arrays, hotspot_of, judge_motor
 from actionloop.pipeline.motorwords import dose_words, hotspot_warnings, hotspot_words, motor_in_short
+from actionloop.pipeline.paragraph import dose_sentences
 from actionloop.pipeline.priors import cached_default_prior
 from actionloop.pipeline.settings import PoseSettings, read_settings
 from actionloop.poses import (
+    HandField,
     Hotspot,
     PoseHead,
     SearchSettings,
     equal_field,
+    fields_around,
     hand_distance,
     hand_field,
     place_hotspot,
@@ -53,6 +59,11 @@ def cortex_of(network_map):
     return {side: np.isin(np.arange(axis.n_vertices), axis.vertices(side)) for side in ("L", "R")}
 
 
+def judged(place, head, network_map, *, reason=""):
+    hotspot = hotspot_of(PoseSettings(motor_hotspot=place), head)
+    return judge_motor(hotspot, head, network_map, (), made=None, reason=reason)
+
+
 def test_output_follows_from_equal_fields():
     dose = equal_field(1.2, 0.8, threshold_percent=50)
     assert dose.ratio == pytest.approx(1.5) and dose.output_percent == pytest.approx(75) and dose.possible
@@ -66,6 +77,65 @@ def test_output_follows_from_equal_fields():
 def test_no_output_from_fields_that_are_none(fields):
     with pytest.raises(GeometryError, match="above 0 V/m"):
         equal_field(*fields)
+
+
+def test_ratio_has_the_range_of_the_choices_that_both_have():
+    hand, target = {"mean": 1.0, "highest": 3.0, "only here": 9.0}, {"highest": 1.0, "mean": 0.8, "only there": 9.0}
+    dose = equal_field(1.2, 0.8, threshold_percent=40, around=(hand, target))
+    assert dose.ratio == pytest.approx(1.5) and dose.ratios == pytest.approx({"mean": 1.25, "highest": 3.0})
+    assert dose.ratio_range == pytest.approx((1.25, 3.0)) and dose.output_range_percent == pytest.approx((50, 120))
+    assert equal_field(1.2, 0.8).ratio_range == pytest.approx((1.5, 1.5))
+    assert equal_field(1.2, 0.8).output_range_percent is None
+    with pytest.raises(GeometryError, match="at the target, found 0"):
+        equal_field(1.2, 0.8, around=({"mean": 1.0}, {"mean": 0.0}))
+
+
+def test_fields_around_a_vertex_are_those_of_a_plain_reckoning(template):
+    surface = template[0].anatomy.surface("L")
+    length = np.random.default_rng(7).uniform(0.5, 2.0, surface.n_vertices)
+    length[::5] = 0.0  # not known there
+    vertex = 12_000
+    found = fields_around(length, surface, vertex)
+    away, area = Geodesic(surface).from_vertices(vertex, exact=True), vertex_areas(surface)
+    for radius in (5, 10):
+        values = [(v, a) for v, a, d in zip(length, area, away, strict=True) if v > 0 and d <= radius]
+        mean = sum(v * a for v, a in values) / sum(a for _, a in values)
+        assert found[f"mean within {radius} mm"] == pytest.approx(mean, rel=1e-9)
+        assert found[f"highest within {radius} mm"] == max(v for v, _ in values)
+        at = found[f"99th percentile within {radius} mm"]
+        assert found[f"mean within {radius} mm"] < at <= max(v for v, _ in values)
+    assert len(found) == 6 and found["highest within 10 mm"] >= found["highest within 5 mm"]
+    # A field that is the same everywhere has the same length by every choice.
+    for value in fields_around(np.full(surface.n_vertices, 1.25), surface, vertex).values():
+        assert value == pytest.approx(1.25, rel=1e-12)
+    with pytest.raises(GeometryError, match="expected a field on"):
+        fields_around(length[:-1], surface, vertex)
+    with pytest.raises(GeometryError, match="no field is known within 5 mm"):
+        fields_around(np.zeros(surface.n_vertices), surface, vertex)
+
+
+def test_words_name_the_range_and_an_output_that_cannot_be_given(template):
+    head, network_map = template
+    made = HandField(np.eye(4), 0.0, 1.2, 1.3, 20, {"mean within 5 mm": 1.0, "highest within 5 mm": 2.0})
+    around = {"mean within 5 mm": 0.9, "highest within 5 mm": 0.8}
+    dose = equal_field(1.2, 0.8, threshold_percent=60, around=(made.around, around))
+    plain = judged(HAND, head, network_map)
+    motor = replace(plain, threshold_percent=60.0, made=made, doses={"SCAN middle L": dose})
+    search = SimpleNamespace(name="SCAN middle L", hemisphere="L")
+    said = " ".join(dose_words(motor, search))
+    assert "runs from 1.11 to 2.50; lowest by mean within 5 mm (1.11), highest by highest within 5 mm (2.50)" in said
+    assert "90 % of maximum stimulator output (67 to 150 %)" in said
+    assert "1.50 times the output at the hand (1.11 to 2.50" in " ".join(motor_in_short(motor))
+    (sentence,) = dose_sentences(motor)
+    assert "SCAN middle L 90 % (67 to 150 %)" in sentence and "not a treatment dose" in sentence
+    assert dose_sentences(plain) == [] and isinstance(plain, Motor)
+    beyond = replace(motor, doses={"SCAN middle L": equal_field(1.2, 0.8, threshold_percent=80)})
+    assert "more than 100 % cannot be given" in " ".join(dose_words(beyond, search))
+    assert "which cannot be given" in dose_sentences(beyond)[0]
+    kept = hand_from_arrays(hand_to_arrays(made))
+    assert kept.around == made.around and kept.n_vertices == 20
+    assert motor.recorded(withheld=["SCAN middle L"], posed=False)["outputs"] == {}
+    assert motor.recorded(posed=False)["pose"] is None and motor.recorded()["pose"] == np.eye(4).tolist()
 
 
 @pytest.mark.parametrize("threshold", [0, -5, 101, np.nan, np.inf])
@@ -83,7 +153,7 @@ def test_a_threshold_needs_its_place():
 
 def test_hand_knob_lies_near_the_hand_network_of_the_template(template):
     head, network_map = template
-    motor = judge_motor(PoseSettings(motor_hotspot=HAND), head, network_map, (), made=None, reason="not asked for")
+    motor = judged(HAND, head, network_map, reason="not asked for")
     assert motor.hotspot.kind == "cortex" and motor.hotspot.hemisphere == "L" and motor.distance.near
     assert motor.distance.hemisphere == "L"
     # No path on the cortex is shorter than the straight line to the nearest vertex of the same side.
@@ -110,11 +180,11 @@ def test_a_place_on_the_scalp_is_carried_inward(template):
 
 def test_a_frontal_place_and_the_other_side_are_told(template):
     head, network_map = template
-    motor = judge_motor(PoseSettings(motor_hotspot=FRONTAL), head, network_map, (), made=None)
+    motor = judged(FRONTAL, head, network_map)
     assert not motor.distance.near and motor.distance.along_mm > 30
     assert "not in or near" in " ".join(hotspot_warnings(motor))
     assert any(line.startswith("warning") for line in motor_in_short(motor))
-    mirrored = judge_motor(PoseSettings(motor_hotspot=(37, -21, 58)), head, network_map, (), made=None)
+    mirrored = judged((37, -21, 58), head, network_map)
     assert mirrored.hotspot.hemisphere == "R" and mirrored.distance.hemisphere == "R"
     hand = {"L": mask_of(network_map, "hand", "L"), "R": np.zeros_like(mask_of(network_map, "hand", "R"))}
     lonely = hand_distance(mirrored.hotspot, head.anatomy, hand)
@@ -235,11 +305,24 @@ def person(template, tmp_path_factory):
     return test_pose_plan.person.__wrapped__(tmp_path_factory)
 
 
-def test_one_run_says_hotspot_output_and_tolerability(person, template, smart, tmp_path):
+def small_coil(folder: Path) -> Path:
+    """Write a figure of eight of few elements."""
+    lattice = [(x, y) for x in range(-30, 31, 12) for y in range(-30, 31, 12) if x * x + y * y < 1000]
+    rows = [(s * 0.036 + x / 1e3, y / 1e3, -0.006, s * 1e-4) for s in (-1, 1) for x, y in lattice]
+    lines = [f"{x:.4f} {y:.4f} {z:.4f} 0 0 {m:.1e}" for x, y, z, m in rows]
+    path = folder / "small.ccd"
+    path.write_text("\n".join(["# coil;coilname=small", str(len(rows)), "# centres", *lines]) + "\n")
+    return path
+
+
+def test_one_run_says_hotspot_output_and_tolerability(person, template, smart, tmp_path, monkeypatch):
+    monkeypatch.setattr(page_module, "draw_pictures", lambda *_, **__: [])  # of the map: a third of the time
     head, _ = template
     point, outward, _ = head.scalp.nearest(np.array(HAND))
     spot = (point + 3 * outward) @ person.turn.T + test_pose_plan.TURN[:3, 3]
-    words = ("--target", "best", "--resolution", "3", "--pose-draws", "0", "--export", "none")
+    # One target, few elements, coarse voxels: the line is walked whole, and its numbers are held against each other.
+    words = ("--target", "SCAN middle L", "--resolution", "4", "--pose-draws", "0", "--export", "none")
+    words += ("--coil", small_coil(tmp_path))
     hotspot = ("--motor-hotspot", *(f"{x:.2f}" for x in spot))
     out = tmp_path / "out"
     code, shown, said = test_pose_plan.run(
@@ -256,8 +339,11 @@ def test_one_run_says_hotspot_output_and_tolerability(person, template, smart, t
         ratio = motor["field"]["hand_v_per_m"] / float(row["field"])
         assert float(row["hand_ratio"]) == pytest.approx(ratio, rel=1e-3)
         assert float(row["output"]) == pytest.approx(55 * ratio, rel=1e-3)
+        assert float(row["hand_ratio_low"]) <= ratio * 1.001 and ratio <= float(row["hand_ratio_high"]) * 1.001
     assert all(row["output"] in ("", "n/a") for row in rows if row["pose"] != "best")
     page = next(out.glob("sub-*.html")).read_text(encoding="utf-8")
+    for expected in ("Which cortex counts matters", "This equalises fields and is not a treatment dose"):
+        assert expected in page
     for expected in ("The motor hotspot", "Equal fields", "Limits of intensity are checked", "Ratings by place"):
         assert expected in page
     assert "the nearest place is" in page and "Not placed on this head" in page
@@ -266,7 +352,7 @@ def test_one_run_says_hotspot_output_and_tolerability(person, template, smart, t
     assert code != 0 and "from scalp and cortex" in said and not (tmp_path / "none").exists()
 
 
-def test_words_of_an_output_that_cannot_be_given(template):
+def test_without_a_field_at_the_hand_nothing_is_said_of_an_output(template):
     head, network_map = template
-    motor = judge_motor(PoseSettings(motor_hotspot=HAND), head, network_map, (), made=None, reason="not asked for")
+    motor = judged(HAND, head, network_map, reason="not asked for")
     assert dose_words(motor, type("Search", (), {"name": "SCAN middle L"})()) == []

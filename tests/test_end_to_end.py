@@ -23,7 +23,7 @@ from actionloop import facts, files
 from actionloop.brain import sphere_weights
 from actionloop.cli import main
 from actionloop.errors import ResourceError, SignalError
-from actionloop.navigation import read_brainsight, read_localite
+from actionloop.navigation import poses_of, read_any
 from actionloop.pipeline.series import load_series
 from actionloop.report import Picture
 from actionloop.types import HEMISPHERES, Grayordinates
@@ -400,8 +400,8 @@ def test_poses_read_back_right_handed_and_alike(from_head):
     """Both files hold the poses of the targets' sidecar."""
     sidecar = json.loads(from_head.one("*_targets.json").read_text())["Poses"]
     found = {
-        "brainsight": read_brainsight(from_head.one("*_desc-brainsight_targets.txt").read_text()),
-        "localite": read_localite(from_head.one("*_desc-localite_targets.xml").read_text()),
+        "brainsight": poses_of(read_any(from_head.one("*_desc-brainsight_targets.txt").read_bytes())[1]),
+        "localite": poses_of(read_any(from_head.one("*_desc-localite_targets.xml").read_bytes())[1]),
     }
     rows = from_head.table("targets")
     for poses in found.values():
@@ -422,8 +422,8 @@ def test_sides_are_said_alike_everywhere(from_head):
         from_head.one("*_desc-localite_targets.xml").read_text(),
     )
     poses = {
-        "brainsight": {pose.label: pose for pose in read_brainsight(brainsight)},
-        "localite": {pose.label: pose for pose in read_localite(localite)},
+        "brainsight": {pose.label: pose for pose in poses_of(read_any(brainsight.encode())[1])},
+        "localite": {pose.label: pose for pose in poses_of(read_any(localite.encode())[1])},
     }
     for row in rows:
         left = row["side"] == "left"
@@ -491,7 +491,7 @@ def test_every_target_has_a_verdict_and_only_trusted_ones_are_exported(judged):
     trusted = [row["name"] for row in rows if row["verdict"] != "none"]
     if trusted:
         text = judged.one("*_desc-brainsight_targets.txt").read_text()
-        assert [pose.label for pose in read_brainsight(text)] == trusted
+        assert [pose.label for pose in poses_of(read_any(text.encode())[1])] == trusted
         assert text.count("probability 0.") + text.count("probability 1.") >= len(trusted)
     else:
         assert judged.none("*_desc-brainsight_targets.txt")

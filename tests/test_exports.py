@@ -257,7 +257,9 @@ def test_navinibs_aims_at_the_cortex(out):
 def test_the_simnibs_script_is_python_and_holds_every_pose(out):
     text = one(out, "*_desc-simnibs_targets.py").read_text()
     compile(text, "script", "exec")
-    assert "session.subpath = 'm2m_01'" in text and "figure-of-eight-70mm.ccd" in text
+    coil = one(out, "*_desc-simnibs_coil.ccd")
+    assert "session.subpath = 'm2m_01'" in text and f"parent / {coil.name!r}" in text
+    assert files.read_coil(coil).name == "figure-of-eight-70mm"
     assert text.count("coil.add_position()") == len(truth(out))
 
 
@@ -361,6 +363,9 @@ def test_without_a_reliable_target_all_is_withheld(person, tmp_path):
     assert "no reliable target" in shown
     assert none(tmp_path / "out", *NAVIGATION, "*_mask.nii.gz", "*_target.*", "*_sheet.html")
     assert one(tmp_path / "out", "*_desc-scan_probseg.nii.gz")
+    sidecar = json.loads(one(tmp_path / "out", "*_seg-actionloop_targets.json").read_text())
+    assert sidecar["Poses"] == {} and set(sidecar["Withheld"]) == set(places(tmp_path / "out"))
+    assert "withheld: it" in one(tmp_path / "out", "*_seg-actionloop_targets.tsv").read_text()
     again(found[0], tmp_path / "forced", "localite", "sheets", force=True)
     assert re.search("FORCED not (reliable|judged)", one(tmp_path / "forced", "*localite_targets.xml").read_text())
     assert none(tmp_path / "forced", "*_probseg.nii.gz", "*brainsight*")

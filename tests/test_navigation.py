@@ -14,17 +14,12 @@ from scipy.spatial.transform import Rotation
 
 from actionloop import facts
 from actionloop.errors import EmptyRegionError, GeometryError, InputError, OptionError
-from actionloop.navigation import (
-    read_brainsight,
-    read_brainsight_points,
-    read_localite,
-    write_brainsight,
-    write_localite,
-)
+from actionloop.navigation import Reading, poses_of, read_any, require_placed, write_brainsight, write_localite
 from actionloop.types import CoilPose, Image, ImageTie
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[1] / "../shared/data")) / "navigation"
 SHA = "ab" * 32
+LPS_NAMED_RAS = ("dcmimage_niftialignedcoord.txt",)
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no navigation files in {DATA} (set ACTIONLOOP_DATA)")
 
 
@@ -39,6 +34,13 @@ def pose(rotation, xyz, label="SCAN middle L", note="geometric, no field yet", s
     matrix[:3, :3] = rotation.as_matrix()
     matrix[:3, 3] = xyz
     return CoilPose(matrix, ImageTie("sub-01 T1w", sha), label, note)
+
+
+def read(text, source="", **more):
+    """Poses of a file, as the commands read it."""
+    _, found = read_any(text.encode(), source=source, reading=Reading(**more))
+    require_placed(found)
+    return poses_of(found)
 
 
 def straight_down(x):
@@ -60,16 +62,16 @@ def poses(draw):
 def test_round_trip(one, codes, version):
     image = make_image(codes)
     for back in (
-        read_brainsight(write_brainsight([one], image=image, version=version)),
-        read_localite(write_localite([one], image=image)),
+        read(write_brainsight([one], image=image, version=version)),
+        read(write_localite([one], image=image)),
     ):
         assert len(back) == 1
         np.testing.assert_allclose(back[0].matrix, one.matrix, atol=1e-6)
         assert np.linalg.det(back[0].matrix[:3, :3]) == pytest.approx(1, abs=1e-9)
         assert (back[0].tie.frame, back[0].tie.header_sha256, back[0].note) == (one.tie.frame, SHA, one.note)
-    assert read_localite(write_localite([one], image=image))[0].label == " ".join(one.label.split())
+    assert read(write_localite([one], image=image))[0].label == " ".join(one.label.split())
     written = one.label.translate(str.maketrans("\t;#", "   "))
-    assert read_brainsight(write_brainsight([one], image=image))[0].label == " ".join(written.split())
+    assert read(write_brainsight([one], image=image))[0].label == " ".join(written.split())
 
 
 def test_brainsight_columns_of_a_known_pose():
@@ -138,10 +140,10 @@ def test_points_without_a_coil():
     image = make_image()
     text = write_brainsight([straight_down(-40)], image=image, points={"AMN dlPFC 1 R": np.array([38.5, 40, 30.25])})
     assert text.splitlines()[-1].split("\t")[4:] == ["(null)"] * 9
-    assert [p.label for p in read_brainsight(text)] == ["SCAN middle L"]
-    points = read_brainsight_points(text)
-    assert list(points) == ["AMN dlPFC 1 R"]
-    np.testing.assert_allclose(points["AMN dlPFC 1 R"], [38.5, 40, 30.25], atol=1e-6)
+    assert [p.label for p in read(text)] == ["SCAN middle L"]
+    [point] = [entry for entry in read_any(text.encode())[1].entries if entry.matrix is None]
+    assert point.label == "AMN dlPFC 1 R (right)"
+    np.testing.assert_allclose(point.xyz_ras, [38.5, 40, 30.25], atol=1e-6)
 
 
 def test_refuses_forms_that_disagree_or_are_missing():
@@ -205,7 +207,7 @@ def test_refuses_exchanged_sides():
 )
 def test_reads_real_brainsight_files(file, count):
     text = (DATA / "brainsight" / file).read_text(encoding="utf-8")
-    found = read_brainsight(text, source=file)
+    found = read(text, source=file, assume="LPS" if file in LPS_NAMED_RAS else None)
     rows = [line for line in text.splitlines() if line and not line.startswith("#")]
     posed = [row for row in rows if len(row.split("\t")) >= 13 and not row.startswith("Session 1\t")]
     assert len(found) == len(posed) == count
@@ -219,18 +221,18 @@ def test_reads_real_brainsight_files(file, count):
 
 @needs_data
 def test_real_files_of_one_session_agree_between_systems():
-    read = {
+    texts = {
         name: (DATA / "brainsight" / f"niiImage_{name}.txt").read_text(encoding="utf-8")
         for name in ("niftialignedcoord", "nifticoord", "brainsightcoord")
     }
-    aligned, scanner = read_brainsight(read["niftialignedcoord"]), read_brainsight(read["nifticoord"])
+    aligned, scanner = read(texts["niftialignedcoord"]), read(texts["nifticoord"])
     for one, other in zip(aligned, scanner, strict=True):
         np.testing.assert_array_equal(one.matrix, other.matrix)
 
     with pytest.raises(GeometryError, match="no image was given"):
-        read_brainsight(read["brainsightcoord"])
+        read(texts["brainsightcoord"])
     # The same planned landmarks and poses in both systems give the image's affine; then every pose must agree.
-    corner = read_brainsight_rows(read["brainsightcoord"])
+    corner = read_brainsight_rows(texts["brainsightcoord"])
     ras = np.array([one.matrix[:3, 3] for one in scanner])
     middle = corner.mean(axis=0)
     rotation, _ = Rotation.align_vectors(ras - ras.mean(axis=0), corner - middle)
@@ -239,13 +241,13 @@ def test_real_files_of_one_session_agree_between_systems():
     affine[:3, :3] = rotation.as_matrix() @ np.diag([-1, -1, 1])
     affine[:3, 3] = ras.mean(axis=0) - rotation.as_matrix() @ middle - affine[:3, :3] @ [shape[0] - 1, shape[1] - 1, 0]
     image = make_image(shape=shape, affine=affine)
-    placed = read_brainsight(read["brainsightcoord"], image=image)
+    placed = read(texts["brainsightcoord"], image=image)
     for one, other in zip(placed, scanner, strict=True):
         np.testing.assert_allclose(one.matrix[:3, 3], other.matrix[:3, 3], atol=2e-3)
         np.testing.assert_allclose(one.matrix[:3, :3], other.matrix[:3, :3], atol=4e-3)
     # The same file beside the same image stored with another order and direction of voxels.
     stored = make_image(shape=(256, 176, 240), affine=affine @ permuted(shape))
-    again = read_brainsight(read["brainsightcoord"], image=stored)
+    again = read(texts["brainsightcoord"], image=stored)
     np.testing.assert_allclose(again[5].matrix, placed[5].matrix, atol=1e-9)
 
 
@@ -271,39 +273,41 @@ def read_brainsight_rows(text):
 def test_landmarks_decide_between_ras_and_lps():
     text = (DATA / "brainsight" / "dcmimage_niftialignedcoord.txt").read_text(encoding="utf-8")
     # Its LPA lies at x = +79, so this 'NIfTI:Aligned' file is LPS: the sample at (46.9, -44.5) is left and anterior.
-    one = read_brainsight(text)[1]
-    np.testing.assert_allclose(one.matrix[:3, 3], [-46.889, 44.464, 73.812])
-    assert read_brainsight(text, space="LPS")[1].matrix[0, 3] == pytest.approx(-46.889)
+    with pytest.raises(GeometryError, match="the landmarks are LPS"):
+        read(text)
+    np.testing.assert_allclose(read(text, assume="LPS")[1].matrix[:3, 3], [-46.889, 44.464, 73.812])
+    world = text.replace("NIfTI:Aligned", "World")
+    assert read(world)[1].matrix[0, 3] == pytest.approx(-46.889)
     with pytest.raises(GeometryError, match="landmarks say"):
-        read_brainsight(text, space="RAS")
+        read(world, assume="RAS")
     bare = text[: text.index("# Planned Landmark Name")]
     with pytest.raises(GeometryError, match="no landmarks"):
-        read_brainsight(bare)
-    assert read_brainsight(bare, space="LPS")[1].matrix[0, 3] == pytest.approx(-46.889)
+        read(bare)
+    assert read(bare, assume="LPS")[1].matrix[0, 3] == pytest.approx(-46.889)
     with pytest.raises(GeometryError, match="fit neither"):
-        read_brainsight(text.replace("LPA\t79.237", "LPA\t-179.237"))
+        read(text.replace("LPA\t79.237", "LPA\t-179.237"))
 
 
 @needs_data
 def test_refuses_damaged_brainsight_files():
     text = (DATA / "brainsight" / "niiImage_nifticoord.txt").read_text(encoding="utf-8")
     with pytest.raises(GeometryError, match="left-handed"):
-        read_brainsight(text.replace("0.712\t0.013\t0.702", "-0.712\t-0.013\t-0.702", 1))
+        read(text.replace("0.712\t0.013\t0.702", "-0.712\t-0.013\t-0.702", 1))
     with pytest.raises(GeometryError, match="shear"):
-        read_brainsight(text.replace("0.712\t0.013\t0.702", "0.812\t0.013\t0.702", 1))
+        read(text.replace("0.712\t0.013\t0.702", "0.812\t0.013\t0.702", 1))
     with pytest.raises(InputError, match="columns"):
-        read_brainsight(text[:1500])
+        read(text[:1500])
     with pytest.raises(InputError, match="numbers"):
-        read_brainsight(text.replace("-44.198", "left", 1))
+        read(text.replace("-44.198", "left", 1))
     with pytest.raises(InputError, match="not a Brainsight"):
-        read_brainsight("a,b\n1,2\n")
+        read_any(b"a,b\n1,2\n", system="brainsight")
 
 
 @needs_data
 def test_reads_real_localite_files():
     counts = {}
     for path in sorted(DATA.glob("localite/*/*/*Marker*.xml")):
-        found = read_localite(path.read_text(encoding="utf-8"), source=path.name)
+        found = read(path.read_text(encoding="utf-8"), source=path.name)
         counts[path.name] = len(found)
         for one in found:
             assert one.matrix[2, 2] < 0  # into the head is down
@@ -319,7 +323,7 @@ def test_a_real_left_hotspot_points_forward_and_inward():
     """The marker 'M0' of a left motor hot spot: handle 45° backwards and outwards, in our axes."""
     name = "RAS_InstrumentMarker20170316160859032.xml"
     path = next(DATA.glob(f"localite/*/*/{name}"))
-    one = read_localite(path.read_text(encoding="utf-8"))[0]
+    one = read(path.read_text(encoding="utf-8"))[0]
     assert one.label == "M0"
     away_from_handle = one.matrix[:3, 1]
     assert away_from_handle[1] > 0.4
@@ -329,26 +333,26 @@ def test_a_real_left_hotspot_points_forward_and_inward():
 @needs_data
 def test_refuses_what_is_no_marker_list():
     path = next(DATA.glob("localite/*/*/TriggerData20210409152823690.xml"))
-    assert read_localite(path.read_text(encoding="utf-8"), source=path.name) == []
+    assert read(path.read_text(encoding="utf-8"), source=path.name) == []
     with pytest.raises(InputError, match="expected a Localite"):
-        read_localite(path.read_text(encoding="utf-8").replace("LocTMSTriggerData", "LocSession"), source=path.name)
+        read(path.read_text(encoding="utf-8").replace("LocTMSTriggerData", "LocSession"), source=path.name)
 
 
 def test_localite_spaces_and_damage():
     text = write_localite([straight_down(-40.0)], image=make_image())
     lps = text.replace('coordinateSpace="RAS"', 'coordinateSpace="LPS"')
-    flipped = read_localite(lps)[0].matrix
-    np.testing.assert_allclose(flipped, np.diag([-1, -1, 1, 1]) @ read_localite(text)[0].matrix, atol=1e-9)
+    flipped = read(lps)[0].matrix
+    np.testing.assert_allclose(flipped, np.diag([-1, -1, 1, 1]) @ read(text)[0].matrix, atol=1e-9)
     with pytest.raises(InputError, match="coordinate space"):
-        read_localite(text.replace('coordinateSpace="RAS"', ""))
+        read(text.replace('coordinateSpace="RAS"', ""))
     with pytest.raises(InputError, match="damaged"):
-        read_localite(text[:-30])
+        read(text[:-30])
     with pytest.raises(InputError, match="document type"):
-        read_localite('<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>' + text.split("\n", 1)[1])
+        read('<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>' + text.split("\n", 1)[1])
     with pytest.raises(InputError, match="incomplete"):
-        read_localite(text.replace('data00="', 'dataXX="'))
+        read(text.replace('data00="', 'dataXX="'))
     untracked = """<TriggerMarkerList coordinateSpace="RAS"><TriggerMarker description="" recordingTime="5" set="false">
       <Matrix4D data00="1.0" data01="0.0" data02="0.0" data03="0.0" data10="0.0" data11="1.0" data12="0.0" data13="0.0"
       data20="0.0" data21="0.0" data22="1.0" data23="0.0" data30="0.0" data31="0.0" data32="0.0" data33="1.0"/>
       </TriggerMarker></TriggerMarkerList>"""
-    assert read_localite(untracked) == []
+    assert read(untracked) == []

@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from actionloop.errors import ActionloopError, GeometryError, InputError, OptionError
-from actionloop.navigation.brainsight import (
-    read_brainsight,
-    read_brainsight_file,
-    write_brainsight,
-    write_brainsight_file,
-)
-from actionloop.navigation.found import NavigationFile
+from actionloop.navigation.brainsight import write_brainsight
+from actionloop.navigation.brainsightfile import read_brainsight_file
+from actionloop.navigation.found import NavigationFile, poses_of
+from actionloop.navigation.verbatim import write_as_read
 from actionloop.types import CoilPose, Image, ImageTie
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[1] / "../shared/data")) / "navigation/brainsight"
@@ -34,6 +31,10 @@ def make_image(codes=(1, 1), *, agree=True, shape=(160, 200, 180), affine=None, 
     if affine is None:
         affine = np.array([[1.0, 0, 0, -79.5], [0, 1, 0, -110], [0, 0, 1, -80], [0, 0, 0, 1]])
     return Image(np.zeros(shape, np.int8), affine, "sub-01 T1w", "t1.nii.gz", sha, codes, agree)
+
+
+def written(found):
+    return write_as_read(found, system="Brainsight")
 
 
 def cells(values):
@@ -119,7 +120,7 @@ def test_reads_every_named_system(matrices, system):
         np.testing.assert_allclose(entry.matrix, matrix, atol=2e-4)
         assert np.linalg.det(entry.matrix[:3, :3]) == pytest.approx(1, abs=1e-9)
     np.testing.assert_allclose([e.xyz_ras for e in found.entries if e.kind == "landmark"], list(HEAD.values()))
-    assert write_brainsight_file(found) == text
+    assert written(found) == text
 
 
 @settings(max_examples=60, deadline=None)
@@ -131,7 +132,7 @@ def test_reads_the_corner_system_of_any_image(matrices, image_and_turn):
     assert found.space == "corner"
     for entry, matrix in zip(found.poses, matrices, strict=True):
         np.testing.assert_allclose(entry.matrix, matrix, atol=3e-4)
-    assert write_brainsight_file(found) == text
+    assert written(found) == text
 
 
 @settings(max_examples=40, deadline=None)
@@ -155,8 +156,8 @@ def test_round_trip_with_electrodes_and_landmarks(matrices, version):
     assert found.entries[-4].label == "C3"
     np.testing.assert_allclose(found.entries[-4].xyz_ras, [-60, 1, 70])
     assert [e.label for e in found.entries[-3:]] == list(HEAD)
-    assert write_brainsight_file(found) == text
-    assert [(p.label, p.note) for p in read_brainsight(text)] == [(p.label, p.note) for p in poses]
+    assert written(found) == text
+    assert [(p.label, p.note) for p in poses_of(found)] == [(p.label, p.note) for p in poses]
 
 
 @needs_data
@@ -182,7 +183,7 @@ def test_reads_real_files_whole_and_writes_them_back(name, kinds, skipped):
     assert counted == kinds
     assert len(found.skipped) == skipped
     assert found.verified
-    assert write_brainsight_file(found) == text
+    assert written(found) == text
     for entry in found.entries:
         assert "\t".join(entry.raw.values()) in text
     for entry in found.poses:
@@ -216,7 +217,7 @@ def test_lps_named_aligned_is_caught_and_refused():
     assert next(e.xyz_ras[0] for e in lps.entries if e.label == "LPA") == -79.237
     assert "NIfTI:Aligned" in lps.skipped[0]
     assert "RAS was assumed" in ras.skipped[0]
-    assert write_brainsight_file(lps) == write_brainsight_file(ras) == text
+    assert written(lps) == written(ras) == text
     # A true one refuses the opposite: its name and its landmarks agree.
     for name, wrong in (("niiImage_nifticoord", "LPS"), ("dcmimage_worldcoord", "RAS")):
         with pytest.raises(GeometryError, match=r"the name .* and the landmarks"):
@@ -235,13 +236,13 @@ def test_corner_system_agrees_with_its_nifti_twins():
     assert bare.space == "corner"
     assert "counted from a corner" in bare.frame
     assert "no image was given" in bare.skipped[0]
-    assert write_brainsight_file(bare) == corner
+    assert written(bare) == corner
     # An image at the origin gives the corner's own axes; one rigid transform must lead from there to the twins.
     shape = (176, 240, 256)
     plain = make_image(shape=shape, affine=np.diag([-1.0, -1, 1, 1]) @ np.diag([-1.0, -1, 1, 1]))
     placed = read_brainsight_file(corner, image=plain)
     assert placed.space == "corner"
-    assert write_brainsight_file(placed) == corner
+    assert written(placed) == corner
     # This image's corner is its origin but for its size: the directions are those of the file without an image.
     for one, other in zip(bare.poses, placed.poses, strict=True):
         np.testing.assert_array_equal(one.matrix[:3, :3], other.matrix[:3, :3])
@@ -357,7 +358,7 @@ def test_skips_what_was_not_tracked_and_keeps_points_and_comments():
     ]
     assert [line.split(":")[0] for line in found.skipped] == ["line 6", "line 8"]
     assert "not tracked" in found.skipped[0]
-    assert write_brainsight_file(found) == text
+    assert written(found) == text
 
 
 def test_writes_back_only_what_was_read():
@@ -366,7 +367,7 @@ def test_writes_back_only_what_was_read():
     text = brainsight_text([turned, turned])
     found = read_brainsight_file(text)
     first, second, *marks = found.entries
-    fewer = write_brainsight_file(replace(found, entries=(second, *marks)))
+    fewer = written(replace(found, entries=(second, *marks)))
     assert fewer == "".join(line for line in text.splitlines(keepends=True) if not line.startswith("T1\t"))
     for edited in (
         replace(first, xyz_ras=first.xyz_ras + 1),
@@ -375,9 +376,9 @@ def test_writes_back_only_what_was_read():
         replace(first, raw={**first.raw, "Loc. X": "40.0000"}),
     ):
         with pytest.raises(InputError, match=r"changed|not read from"):
-            write_brainsight_file(replace(found, entries=(edited, second, *marks)))
+            written(replace(found, entries=(edited, second, *marks)))
     with pytest.raises(InputError, match="Localite"):
-        write_brainsight_file(NavigationFile("Localite", "", "", "RAS", ()))
+        written(NavigationFile("Localite", "", "", "RAS", ()))
 
 
 def test_own_files_edited_by_others_are_refused():
@@ -443,5 +444,5 @@ def test_hostile_text_gives_an_error_of_ours_or_a_finite_result(data):
         found = read_brainsight_file(text)
     except ActionloopError:
         return
-    assert write_brainsight_file(found) == text
+    assert written(found) == text
     assert all(np.isfinite(e.xyz_ras).all() for e in found.entries)

@@ -20,7 +20,8 @@ from scipy.spatial.transform import Rotation
 
 from actionloop import facts
 from actionloop.errors import ActionloopError, EmptyRegionError, GeometryError, InputError, OptionError
-from actionloop.navigation.localite import read_localite, read_localite_file, write_localite
+from actionloop.navigation.found import poses_of
+from actionloop.navigation.localite import read_localite_file, write_localite
 from actionloop.navigation.simnibs import pack_simnibs, read_simnibs, read_simnibs_mat, split_poses, write_simnibs
 from actionloop.navigation.simnibsscript import write_simnibs_script
 from actionloop.navigation.softaxic import read_softaxic
@@ -457,7 +458,7 @@ def test_reads_every_real_localite_file():
         assert ("no poses" in " ".join(found.skipped)) == (not found.entries)
         n_left_out = n_markers - len(found.entries)
         assert (f"{n_left_out} of {n_markers} markers" in " ".join(found.skipped)) == (n_left_out > 0)
-        for entry, one in zip(found.entries, read_localite(text), strict=True):
+        for entry, one in zip(found.entries, poses_of(found), strict=True):
             np.testing.assert_array_equal(entry.matrix, one.matrix)
             assert entry.xyz_ras[0] < 0 > entry.matrix[2, 2]
     assert counts["TriggerMarkers_Coil0_20210409170557579.xml"] == (1052, 0)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from actionloop import facts
-from actionloop.errors import EmptyRegionError, GeometryError, OptionError
+from actionloop.errors import GeometryError, OptionError
 from actionloop.files.overlays import lay_ribbon, side_statement, sphere_mask, write_overlay
-from actionloop.files.targetmeshes import patch_mesh, sphere_mesh, write_target_gifti, write_target_stl
+from actionloop.files.targetmeshes import sphere_mesh, write_target_gifti, write_target_stl
 from actionloop.files.volumes import header_sha256, read_image
 from actionloop.types import Image, Surface
 
@@ -158,12 +158,9 @@ def test_stl(tmp_path, space):
     assert ((np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) * outwards).sum(axis=1) > 0).all()
 
 
-def test_gifti_patch(tmp_path):
-    surface = shell("L", 16, "midthickness")
-    chosen = np.flatnonzero(surface.vertices[:, 2] > 12)
-    points, faces = patch_mesh(surface, chosen)
-    assert points[:, 2].min() > 12
-    xyz = points.mean(axis=0)
+def test_gifti_sphere(tmp_path):
+    xyz = np.array([-30.0, 4, 12])
+    points, faces = sphere_mesh(xyz, radius_mm=5)
     path = tmp_path / "target.surf.gii"
     write_target_gifti(path, (points, faces), make_image(), label="SCAN L", xyz_ras=xyz)
     back = nibabel.load(path)
@@ -175,9 +172,7 @@ def test_gifti_patch(tmp_path):
 
 
 def test_meshes_that_must_be_refused(tmp_path):
-    surface, image, xyz = shell("L", 16, "midthickness"), make_image(), np.array([-30.0, 0, 0])
-    with pytest.raises(EmptyRegionError):
-        patch_mesh(surface, np.array([0]))
+    image, xyz = make_image(), np.array([-30.0, 0, 0])
     mesh = sphere_mesh(xyz, radius_mm=5)
     with pytest.raises(GeometryError, match="other side"):
         write_target_stl(tmp_path / "a.stl", mesh, image, label="SCAN R", xyz_ras=xyz)

@@ -21,7 +21,7 @@ from actionloop.brain.parcels import label_parcels, make_parcels
 from actionloop.errors import ActionloopError, GeometryError, InputError, PriorError, ResourceError, SignalError
 from actionloop.networks.group import prior_parameters
 from actionloop.networks.iterative import map_iterative
-from actionloop.networks.parcels import Parcels, expand, parcellate, parcellate_prior
+from actionloop.networks.parcels import Parcels, expand, parcellate_prior
 from actionloop.types import HEMISPHERES, Grayordinates, Hemisphere, NetworkMap, Prior, Surface, Timeseries, Voxels
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -201,24 +201,6 @@ def test_prior_of_parcels_that_know_nothing() -> None:
         parcellate_prior(prior, parcels)
     with pytest.raises(PriorError, match="10 cortical rows and the parcels lie on 265"):
         parcellate_prior(a_prior(Grayordinates(np.arange(5), np.arange(5), N_MESH)), parcels)
-
-
-def test_series_of_parcels_against_a_loop() -> None:
-    parcels, _, _ = some_parcels()
-    data = np.random.default_rng(3).standard_normal((300, len(CORTEX) + 2)).astype(np.float32) + 5
-    data[:, parcels.members[1][:2]] = 0  # dropout in a part of a parcel, and in a whole one
-    data[:, parcels.members[4]] = 0
-    series = Timeseries(data, Grayordinates(CORTEX.left, CORTEX.right, N_MESH, VOXELS), 0.8, "here", ("cleaned",))
-    made = parcellate(series, parcels)
-    assert made.grayordinates is parcels.axis and made.tr_s == 0.8 and made.source == "here"
-    assert made.steps[0] == "cleaned" and "12 parcels" in made.steps[1]
-    for parcel, rows in enumerate(parcels.members):
-        varying = [row for row in rows if np.ptp(data[:, row]) > 0]
-        expected = data[:, varying].mean(axis=1) if varying else np.zeros(300)
-        np.testing.assert_allclose(made.data[:, parcel], expected, atol=1e-5)
-    assert not signal.compress(made).valid[4]
-    with pytest.raises(SignalError, match="both must be the same"):
-        parcellate(Timeseries(np.ones((5, 4), "f4"), Grayordinates(np.arange(2), np.arange(2), N_MESH), 1.0), parcels)
 
 
 def map_of(axis: Grayordinates, names: tuple[str, ...] = ("SCAN", "AMN")) -> NetworkMap:

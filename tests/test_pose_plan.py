@@ -18,7 +18,7 @@ from actionloop import files
 from actionloop.brain import find_scalp
 from actionloop.cli import main
 from actionloop.errors import ActionloopError
-from actionloop.navigation import read_brainsight
+from actionloop.navigation import poses_of, read_brainsight_file
 from actionloop.pipeline.head import template_head
 from actionloop.pipeline.headmodels import missing_scalp
 from actionloop.pipeline.priors import cached_default_prior
@@ -96,7 +96,9 @@ def test_best_targets_get_poses_by_their_field_in_every_file(posed):
         assert any(kind.startswith("Beam F") for kind in kinds)
     for row in table:
         assert 0 <= float(row["on_target"]) <= 1 and 0.1 < float(row["field"]) < 5 and float(row["lift"]) >= 0
-    poses = {pose.label: pose for pose in read_brainsight(one(posed, "*brainsight_targets.txt").read_text())}
+    poses = {
+        pose.label: pose for pose in poses_of(read_brainsight_file(one(posed, "*brainsight_targets.txt").read_text()))
+    }
     sidecar = json.loads(one(posed, "*_seg-actionloop_targets.json").read_text())
     for name, matrix in told["Poses"].items():
         np.testing.assert_allclose(sidecar["Poses"][name], matrix, atol=1e-6)

@@ -21,7 +21,7 @@ from actionloop.cli import main
 from actionloop.errors import ActionloopError, EmptyRegionError, GeometryError
 from actionloop.field import figure_of_eight, round_coil, sphere_field
 from actionloop.field.layered import element_distances, sphere_fields
-from actionloop.navigation import read_brainsight
+from actionloop.navigation import poses_of, read_brainsight_file
 from actionloop.pipeline.paragraph import _pose_sentences
 from actionloop.pipeline.posestore import search_from_arrays, search_to_arrays
 from actionloop.pipeline.posewords import Current, chance_words, field_words, limit_words, preview_words
@@ -259,7 +259,8 @@ def test_preview_through_the_command_line(tmp_path):
     assert "Not for navigation" in sidecar["Notes"][0] and "(preview)" in sidecar["HeadModel"]
     targets = json.loads(one("*_seg-actionloop_targets.json").read_text())
     assert targets["PoseNotes"] and not any(note.startswith("field") for note in targets["PoseNotes"].values())
-    exported = {pose.label: pose.matrix for pose in read_brainsight(one("*brainsight_targets.txt").read_text())}
+    text = one("*brainsight_targets.txt").read_text()
+    exported = {pose.label: pose.matrix for pose in poses_of(read_brainsight_file(text))}
     with one("*_poses.tsv").open(encoding="utf-8", newline="") as stream:
         table = list(csv.DictReader(stream, delimiter="\t"))
     assert {row["network"] for row in table} == {"SCAN", "AMN"}

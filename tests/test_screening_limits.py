@@ -16,7 +16,7 @@ import pytest
 from actionloop import facts, files
 from actionloop.cli import main
 from actionloop.errors import ActionloopError, InputError, OptionError
-from actionloop.navigation import read_brainsight
+from actionloop.navigation import poses_of, read_brainsight_file
 from actionloop.pipeline.brought import require_one_person
 from actionloop.pipeline.priors import cached_default_prior
 from actionloop.pipeline.safety import Safety, read_safety
@@ -367,7 +367,7 @@ def test_a_yes_withholds_exports_and_force_is_recorded(person, tmp_path, no_pict
     assert "Exports were forced (--force)" in page
     exported = one(out, "*brainsight_targets.txt").read_text()
     assert "exported with --force although screening answered YES to epilepsy" in exported
-    assert all("FORCED screening yes" in pose.label for pose in read_brainsight(exported))
+    assert all("FORCED screening yes" in pose.label for pose in poses_of(read_brainsight_file(exported)))
     assert list(out.rglob("*.stl"))
 
 

@@ -18,7 +18,7 @@ from actionloop.pipeline.series import PersonSeries
 from actionloop.reliability import variants
 from actionloop.reliability.found import Halves
 from actionloop.reliability.likeness import compare_maps
-from actionloop.reliability.matching import Ruler, geodesic_mm, match_piece
+from actionloop.reliability.matching import Ruler, geodesic_mm, match_pieces
 from actionloop.reliability.respiration import (
     RunTrace,
     breathing_depth,
@@ -139,7 +139,7 @@ def pick(rows, control, variant, name=""):
 @pytest.mark.parametrize("mm", [0.0, 3.0, 7.0])
 def test_a_piece_that_moved_is_found_where_it_went(anatomy, ruler, mm):
     target = named(ruler, "SCAN middle L")
-    vertex, away = match_piece(target, drawn(mm), anatomy, anatomy, area=AREA)
+    vertex, away = match_pieces([target], drawn(mm), anatomy, anatomy, area=AREA)[0]
     assert away == pytest.approx(mm, abs=1.5)
     # The great circle is what the distance must be, up to the flatness of the faces.
     angle = np.arccos(np.clip(UNIT[vertex] @ UNIT[target.vertex], -1, 1))
@@ -148,21 +148,21 @@ def test_a_piece_that_moved_is_found_where_it_went(anatomy, ruler, mm):
 
 def test_an_absent_piece_has_no_distance(anatomy, ruler):
     target = named(ruler, "SCAN middle L")
-    vertex, away = match_piece(target, drawn(middle=False), anatomy, anatomy, area=AREA)
+    vertex, away = match_pieces([target], drawn(middle=False), anatomy, anatomy, area=AREA)[0]
     assert vertex is None and np.isnan(away)
     nothing = replace(drawn(), names=("a", "b", "c"))
-    assert match_piece(target, nothing, anatomy, anatomy, area=AREA)[0] is None
+    assert match_pieces([target], nothing, anatomy, anatomy, area=AREA)[0][0] is None
 
 
 def test_islands_are_matched_by_overlap_and_not_by_number(anatomy, ruler):
     target = named(ruler, "AMN dlPFC 1 L")
     swapped = drawn(islands=((FRONT, 7.0), (BESIDE, 10.0)))
-    vertex, away = match_piece(target, swapped, anatomy, anatomy, area=AREA)
+    vertex, away = match_pieces([target], swapped, anatomy, anatomy, area=AREA)[0]
     assert away < 1.5 and UNIT[vertex] @ FRONT > UNIT[vertex] @ BESIDE
     apart = drawn(islands=((BESIDE, 7.0),))  # none overlaps: the nearest
-    _, far = match_piece(target, apart, anatomy, anatomy, area=AREA)
+    _, far = match_pieces([target], apart, anatomy, anatomy, area=AREA)[0]
     assert far == pytest.approx(RADIUS * np.arccos(FRONT @ BESIDE), abs=2.0)
-    assert np.isnan(match_piece(target, drawn(islands=()), anatomy, anatomy, area=AREA)[1])
+    assert np.isnan(match_pieces([target], drawn(islands=()), anatomy, anatomy, area=AREA)[0][1])
 
 
 def test_the_patch_gives_the_distance_of_the_whole_surface():

@@ -42,11 +42,11 @@ from actionloop.files import (
     write_gifti_labels,
     write_gifti_scalar,
     write_gifti_surface,
-    write_image,
     write_json,
     write_table,
 )
-from actionloop.types import Grayordinates, Image, NetworkMap, Piece, SiteReading, Surface, Target, Timeseries, Voxels
+from actionloop.files.atomic import atomic_folder
+from actionloop.types import Grayordinates, NetworkMap, Piece, SiteReading, Surface, Target, Timeseries, Voxels
 
 WB = shutil.which("wb_command")
 needs_wb = pytest.mark.skipif(WB is None, reason="wb_command (connectome-workbench) is not installed")
@@ -322,6 +322,46 @@ def test_killed_writer_leaves_nothing_and_a_living_one_is_spared(tmp_path):
     assert clear_stale(out) == 0
 
 
+def test_folder_of_a_killed_writer_is_cleared_and_that_of_a_living_one_is_spared(tmp_path):
+    program = textwrap.dedent(
+        """
+        import sys, time
+        from actionloop.files.atomic import atomic_folder
+        with atomic_folder(sys.argv[1]) as whole:
+            (whole / "IM0001.dcm").write_text("half a series")
+            print("ready", flush=True)
+            time.sleep(60)
+        """
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    out = tmp_path / "sub-01" / "dicom"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(out)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as writer:
+        assert writer.stdout.readline().strip() == "ready"
+        assert clear_stale(tmp_path) == 0, "the folder of a living writer was removed"
+        (held,) = (path for path in tmp_path.rglob(".actionloop-*"))
+        assert (held / "whole" / "IM0001.dcm").is_file()
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    (tmp_path / "sub-01" / ".actionloop-0123-no-lock").mkdir()  # killed before it had a lock
+    assert clear_stale(tmp_path) == 2
+    assert not any((tmp_path / "sub-01").iterdir()) and clear_stale(tmp_path) == 0
+
+
+def test_atomic_folder_appears_whole_or_not_at_all(tmp_path):
+    with atomic_folder(tmp_path / "new" / "series") as whole:
+        (whole / "a.dcm").write_text("a")
+        assert not (tmp_path / "new" / "series").exists()
+    assert [path.name for path in (tmp_path / "new").rglob("*")] == ["series", "a.dcm"]
+    with pytest.raises(OutputError, match="not empty"), atomic_folder(tmp_path / "new" / "series"):
+        pass
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "other") as whole:
+        (whole / "a.dcm").write_text("a")
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
 def test_atomic_path_keeps_the_ending_and_nests(tmp_path):
     with atomic_path(tmp_path / "new" / "x.dlabel.nii") as outer:
         assert outer.name.endswith("x.dlabel.nii")
@@ -464,11 +504,6 @@ def test_gifti_and_nifti_come_back(tmp_path):
     write_gifti_surface(tmp_path / "x.surf.gii", a_surface())
     surface = nibabel.load(tmp_path / "x.surf.gii")
     np.testing.assert_allclose(surface.agg_data("pointset"), a_surface().vertices)
-    affine = np.array([[-1.0, 0, 0, 90], [0, 1, 0, -126], [0, 0, 1, -72], [0, 0, 0, 1]])
-    write_image(tmp_path / "x.nii.gz", Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), affine, "T1w"))
-    image = nibabel.load(tmp_path / "x.nii.gz")
-    np.testing.assert_array_equal(image.affine, affine)
-    np.testing.assert_allclose(image.get_qform(), affine)
 
 
 def wb(*arguments: object) -> str:

@@ -62,5 +62,9 @@ class ResourceError(ActionloopError):
     """A data resource (surfaces, atlases, the demo scan) is absent or damaged."""
 
 
+class EngineError(ActionloopError):
+    """Another program, run beside ours, that failed, took too long or left no result."""
+
+
 class OptionError(ActionloopError):
     """A command-line option or configuration value that cannot be used."""

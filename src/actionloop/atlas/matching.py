@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -10,18 +11,39 @@ from scipy.optimize import linear_sum_assignment
 from actionloop import facts
 from actionloop.brain import Geodesic
 from actionloop.errors import EmptyRegionError, InputError
-from actionloop.types import HEMISPHERES, Anatomy, FloatArray, Hemisphere, IntArray, Piece
+from actionloop.types import HEMISPHERES, Anatomy, FloatArray, Hemisphere, IntArray
 
 ABSENT = -1
 """Vertex of a centre that a person does not have."""
 
 
-def node_centres(people: Sequence[Sequence[Piece]], network: str) -> dict[tuple[str, Hemisphere], IntArray]:
+class Placed(Protocol):
+    """A part of a network that lies somewhere: a `Piece`, or what was kept of one."""
+
+    @property
+    def name(self) -> str:
+        """E.g. 'SCAN middle'."""
+
+    @property
+    def network(self) -> str:
+        """Network that it is a part of."""
+
+    @property
+    def hemisphere(self) -> Hemisphere:
+        """Side."""
+
+    @property
+    def centre_vertex(self) -> int:
+        """Mesh vertex of its centre."""
+
+
+def node_centres(people: Sequence[Sequence[Placed]], network: str) -> dict[tuple[str, Hemisphere], IntArray]:
     """Match people's pieces by name and side: SCAN nodes, whose names stand for places.
 
     Parameters
     ----------
-    people : sequence of sequence of Piece
+    people : sequence of sequence of Placed
+        Such as `Piece`.
     network : str
 
     Returns
@@ -49,7 +71,7 @@ def node_centres(people: Sequence[Sequence[Piece]], network: str) -> dict[tuple[
 
 
 def island_centres(
-    people: Sequence[Sequence[Piece]], template: Anatomy, *, prefix: str = "AMN dlPFC"
+    people: Sequence[Sequence[Placed]], template: Anatomy, *, prefix: str = "AMN dlPFC"
 ) -> dict[tuple[str, Hemisphere], IntArray]:
     """Match people's islands by nearness: their numbers say how large they are, not where.
 
@@ -59,7 +81,8 @@ def island_centres(
 
     Parameters
     ----------
-    people : sequence of sequence of Piece
+    people : sequence of sequence of Placed
+        Such as `Piece`.
     template : Anatomy
         Whose vertices correspond to everybody's.
     prefix : str

@@ -10,6 +10,7 @@ from actionloop.brain.fit import FitReport, require_cover, surfaces_fit_image
 from actionloop.brain.geodesic import Geodesic
 from actionloop.brain.measure import ScalpMeasure, measure_point, ray_over
 from actionloop.brain.nearby import Nearby, row_places
+from actionloop.brain.nuclei import ATLASES, MIDLINE_MM, Nuclei, NucleusReading, atlas_nuclei, read_nuclei
 from actionloop.brain.parcels import Parcels, label_parcels, make_parcels
 from actionloop.brain.ribbon import sample_ribbon
 from actionloop.brain.scalp import Scalp, find_scalp, inside_head, scalp_of
@@ -30,6 +31,8 @@ from actionloop.brain.surface import (
 from actionloop.brain.tapelines import ScalpLines, lay_lines
 
 __all__ = [
+    "ATLASES",
+    "MIDLINE_MM",
     "Arc",
     "BeamF3",
     "Fiducials",
@@ -37,6 +40,8 @@ __all__ = [
     "Geodesic",
     "HeadExam",
     "Nearby",
+    "Nuclei",
+    "NucleusReading",
     "Parcels",
     "Scalp",
     "ScalpFit",
@@ -45,6 +50,7 @@ __all__ = [
     "Smoother",
     "adjacency",
     "apply_weights",
+    "atlas_nuclei",
     "beam_f3",
     "carry_affine",
     "connected_pieces",
@@ -63,6 +69,7 @@ __all__ = [
     "piece_centre",
     "place_fiducials",
     "ray_over",
+    "read_nuclei",
     "require_consistent_hemispheres",
     "require_cover",
     "row_places",

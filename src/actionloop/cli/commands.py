@@ -12,16 +12,19 @@ from actionloop.cli.bar import shown_progress
 from actionloop.cli.check import check
 from actionloop.cli.checkexport import check_export
 from actionloop.cli.convert import convert
-from actionloop.cli.evidence import overlap
+from actionloop.cli.evidence import contrast, overlap, variability
 from actionloop.cli.group import prior
-from actionloop.cli.options import BARE_SHAPE, SHAPE, Flag, Verbose
+from actionloop.cli.lesions import lesion
+from actionloop.cli.options import Flag, Verbose
 from actionloop.cli.person import plan, pose, tell
+from actionloop.cli.places import BARE_SHAPE, SHAPE
 from actionloop.cli.streams import put, say
+from actionloop.cli.tmseeg import tmseeg
 
 if TYPE_CHECKING:
     pass
 
-DataGroup = Literal["demo", "plan", "phantom"]
+DataGroup = Literal["demo", "plan", "phantom", "lesion"]
 
 app = App(
     name="actionloop",
@@ -37,6 +40,10 @@ app.command(check)
 app.command(check_export)
 app.command(convert)
 app.command(overlap)
+app.command(lesion, usage="Usage: actionloop lesion [LESION ...] OUT --cohort DERIVATIVES|PRIOR [OPTIONS]")
+app.command(contrast)
+app.command(variability)
+app.command(tmseeg)
 
 
 app.command(plan, usage=f"Usage: {SHAPE}\n       {BARE_SHAPE}")
@@ -81,6 +88,7 @@ def phantom(
     random_seed: Annotated[int, Parameter(name=("--seed", "--random-seed"))] = 0,
     layout: Literal["xcpd", "fmriprep", "hcp"] = "xcpd",
     truth_map: Path | None = None,
+    thalamus: Flag = False,
     verbose: Verbose = False,
 ) -> int:
     """Make people of known truth: a data set to try the program on, with the truth beside it.
@@ -99,6 +107,8 @@ def phantom(
         Whose output folder it looks like.
     truth_map
         Network map (dlabel) that is the truth for everybody, in place of people drawn from a group map.
+    thalamus
+        Plant a thalamus: CM with SCAN, VPL with foot, hand and mouth, nothing beside them.
     """
     from actionloop import pipeline
 
@@ -110,6 +120,7 @@ def phantom(
             seed=random_seed,
             layout=layout,
             truth_map=truth_map,
+            thalamus=thalamus,
             progress=progress.note,
         )
     put(str(out))

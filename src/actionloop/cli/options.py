@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,11 +9,6 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from actionloop.cli.ask import PainSide
-from actionloop.errors import OptionError
-
-LEVELS = ("participant", "group")
-SHAPE = "actionloop plan DERIVATIVES OUT participant [options]"
-BARE_SHAPE = "actionloop plan OUT participant --bold FILES [options]"
 
 _WHO = Group("Whom and which runs", sort_key=1)
 _PAIN = Group("The pain", sort_key=2)
@@ -169,6 +163,14 @@ class Coiled:
         TOML or JSON file of the train (frequency_hz, intensity_percent_mt, train_s): refused beyond safety limits.
     screening
         TOML or JSON file of the answers to the screening list; a yes withholds the exports (see --force).
+    compare
+        Other programs to compare our field with, where they are installed: simnibs, cunibs.
+    compare_head
+        Their head, made from this T1: SimNIBS's folder m2m_..., or its mesh (.msh).
+    foreign_field
+        Results of SimNIBS (.msh) at the poses found here, to compare our field with; one for each pose, in order.
+    foreign_didt
+        Rate of change of the current that they were computed with, A/s: 1e6 unless given.
     """
 
     engine: Literal["fem", "sphere", "geometric"] | None = None
@@ -185,6 +187,10 @@ class Coiled:
     tolerability: Path | None = None
     protocol: Path | None = None
     screening: Path | None = None
+    compare: Annotated[tuple[Literal["simnibs", "cunibs"], ...], Parameter(consume_multiple=True, negative="")] = ()
+    compare_head: Path | None = None
+    foreign_field: Paths = ()
+    foreign_didt: float | None = None
 
     def choice(self) -> dict[str, Any]:
         """Return the same as the fields of the settings' section."""
@@ -204,6 +210,10 @@ class Coiled:
             "motor_hotspot": self.motor_hotspot,
             "motor_threshold": self.motor_threshold,
             "tolerability": self.tolerability,
+            "compare": self.compare or None,
+            "compare_head": self.compare_head,
+            "foreign_fields": self.foreign_field or None,
+            "foreign_didt": self.foreign_didt,
         }
 
     def safety(self) -> dict[str, Any]:
@@ -219,7 +229,7 @@ class How:
     Parameters
     ----------
     work_dir
-        Folder of finished steps; OUT/work when left out.
+        Folder of finished steps; OUT/.work when left out.
     config_file
         Settings as .toml or .json; the command line wins.
     random_seed
@@ -271,39 +281,3 @@ class How:
     reports_only: Flag = False
     dry_run: Flag = False
     stop_on_first_crash: Flag = False
-
-
-@dataclass(frozen=True)
-class Places:
-    """What the words without dashes mean."""
-
-    derivatives: Path | None
-    out: Path
-    level: str
-
-
-def read_places(words: Sequence[str], given: Given) -> Places:
-    """Tell DERIVATIVES, OUT and the level apart.
-
-    Raises
-    ------
-    OptionError
-        Too few or too many words, or no level at the end.
-    """
-    alone = bool(given.bold)
-    shape = f"the form is: {BARE_SHAPE if alone else SHAPE}"
-    if not words or words[-1] not in LEVELS:
-        found = f"found {' '.join(words)}" if words else "found nothing"
-        raise OptionError(
-            f"the last word must be the level, 'participant'; {found}",
-            fix=f"{shape}; lists such as --participant-label 01 02 come after these words",
-        )
-    places = [Path(word) for word in words[:-1]]
-    if len(places) == 2 and not alone:
-        return Places(places[0], places[1], words[-1])
-    if len(places) == 1 and (alone or given.map_file is not None):
-        return Places(None, places[0], words[-1])
-    if len(places) == 2:
-        raise OptionError("--bold takes the place of DERIVATIVES; both were given", fix=shape)
-    expected = "OUT" if alone else "DERIVATIVES and OUT"
-    raise OptionError(f"expected {expected} before '{words[-1]}', found {len(places)} path(s)", fix=shape)

@@ -11,7 +11,8 @@ from actionloop import facts
 from actionloop.cli.ask import missing_answers
 from actionloop.cli.bar import shown_progress
 from actionloop.cli.exporting import Exporting
-from actionloop.cli.options import LEVELS, Coiled, Given, How, Places, Verbose, Where, Who, read_places
+from actionloop.cli.options import Coiled, Given, How, Verbose, Where, Who
+from actionloop.cli.places import LEVELS, Places, read_places
 from actionloop.cli.streams import put, say
 from actionloop.errors import OptionError
 

@@ -66,11 +66,6 @@ def round_coil(*, name: str = "round-90mm", spacing_mm: float | None = None, n_l
     return _build(name, n_wings=1, spacing_mm=spacing_mm, n_layers=n_layers)
 
 
-def coil_names() -> tuple[str, ...]:
-    """Names of the coils that come with the program."""
-    return tuple(facts.load("coils")["coil"])
-
-
 def find_coil(name: str) -> Coil:
     """Return a coil that comes with the program.
 

@@ -23,6 +23,8 @@ from actionloop.figures.views import SurfaceViews, View, outline, paint, surface
 from actionloop.types import Anatomy, BoolArray, FloatArray, Grayordinates, IntArray, NetworkMap, Target
 
 EMPHASISED = ("SCAN", "AMN")
+# Darkens steadily, so that it is told apart in grey and without any one kind of cone.
+SHARE_RAMP = np.array([[0.99, 0.96, 0.82], [0.62, 0.81, 0.74], [0.24, 0.52, 0.68], [0.12, 0.20, 0.42]])
 
 
 def inflated_map(
@@ -244,6 +246,34 @@ def value_map(
         borders=borders,
         lost=lost,
         title=title,
+    )
+
+
+def share_map(views: SurfaceViews, axis: Grayordinates, values: FloatArray, *, caption: tuple[str, ...]) -> bytes:
+    """Paint shares from 0 to 1 on the five views, dark where large; NaN is shown as not known; PNG.
+
+    Parameters
+    ----------
+    views : SurfaceViews
+    axis : Grayordinates
+        Of the cortex.
+    values : (row,) float ndarray
+    caption : tuple of str
+        Lines beside the scale.
+
+    Returns
+    -------
+    bytes
+    """
+    unknown = ~np.isfinite(np.asarray(values, dtype=float))
+    return scalar_map(
+        views,
+        axis,
+        np.where(unknown, 0.0, values),
+        ramp=SHARE_RAMP,
+        limits=(0.0, 1.0),
+        caption=caption,
+        lost=(unknown, brain_colour("wall")) if unknown.any() else None,
     )
 
 

@@ -2,9 +2,11 @@
 
 from actionloop.files.alignment import align, align_map, align_prior
 from actionloop.files.archive import read_archive, write_prior
+from actionloop.files.atomic import atomic_path, clear_stale
 from actionloop.files.bare import bare_geometry, bare_person
 from actionloop.files.cifti import LabelMap, ScalarMaps, read_axis, read_cifti_scalar, read_cifti_series, read_label_map
 from actionloop.files.coils import read_coil
+from actionloop.files.coilwriting import write_coil
 from actionloop.files.confounds import (
     MOTION_NAMES,
     Confounds,
@@ -17,10 +19,12 @@ from actionloop.files.dcan import RemovalMask, dcan_people, find_bare_folder, fi
 from actionloop.files.dicom import write_segmentation, write_target_series
 from actionloop.files.dicomseries import DicomSeries, read_dicom_series, series_sha256
 from actionloop.files.gmsh import read_mesh
+from actionloop.files.gmshdata import MeshField, read_mesh_field
 from actionloop.files.landmarks import read_fiducials
 from actionloop.files.layouts import detect_layout, find_person, is_phantom, list_people
 from actionloop.files.marks import Mark
 from actionloop.files.masks import keep_frames, read_outliers
+from actionloop.files.matlab import names_beside
 from actionloop.files.names import network_colour, network_name
 from actionloop.files.opening import side_in_name
 from actionloop.files.outputs import Output, OutputFolder, columns, declared_outputs, outputs_table, source_dataset
@@ -56,16 +60,13 @@ from actionloop.files.transforms import AffineTransform, Toward, carry_pose, rea
 from actionloop.files.volumes import header_sha256, read_image, voxels_sha256
 from actionloop.files.volumeseries import VolumeRun, find_tedana, fmriprep_volumes, tedana_people
 from actionloop.files.writing import (
-    atomic_path,
     brain_models,
-    clear_stale,
     write_dlabel,
     write_dscalar,
     write_dtseries,
     write_gifti_labels,
     write_gifti_scalar,
     write_gifti_surface,
-    write_image,
     write_json,
     write_table,
     write_text,
@@ -82,6 +83,7 @@ __all__ = [
     "Layout",
     "Lemon",
     "Mark",
+    "MeshField",
     "Output",
     "OutputFolder",
     "PersonFiles",
@@ -127,6 +129,7 @@ __all__ = [
     "list_people",
     "manifest",
     "motion_parameters",
+    "names_beside",
     "network_colour",
     "network_name",
     "network_rows",
@@ -148,6 +151,7 @@ __all__ = [
     "read_label_map",
     "read_lemon",
     "read_mesh",
+    "read_mesh_field",
     "read_mesh_scalar",
     "read_network_map",
     "read_outliers",
@@ -184,13 +188,13 @@ __all__ = [
     "terms",
     "versions",
     "voxels_sha256",
+    "write_coil",
     "write_dlabel",
     "write_dscalar",
     "write_dtseries",
     "write_gifti_labels",
     "write_gifti_scalar",
     "write_gifti_surface",
-    "write_image",
     "write_json",
     "write_overlay",
     "write_prior",

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actionloop.errors import GeometryError, PriorError
+from actionloop.files.atomic import atomic_path
 from actionloop.files.opening import check_file, reading
-from actionloop.files.writing import atomic_path
 from actionloop.types import FloatArray, Grayordinates, GroupParameters, IntArray, Prior, Voxels
 
 VERSION = 1

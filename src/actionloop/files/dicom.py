@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -13,12 +12,12 @@ from numpy.typing import NDArray
 
 import actionloop
 from actionloop import facts
-from actionloop.errors import EmptyRegionError, GeometryError, InputError, OutputError
+from actionloop.errors import EmptyRegionError, GeometryError, InputError
+from actionloop.files.atomic import atomic_folder, atomic_path, require_empty
 from actionloop.files.dicomseries import DicomSeries, require_dicom, stored_plane
 from actionloop.files.marks import Mark, bright_and_dark, burned, draw_banner, said_of, sides_of
 from actionloop.files.overlays import ascii_text, sphere_mask
 from actionloop.files.sameplace import require_same_place
-from actionloop.files.writing import atomic_path
 from actionloop.navigation import side_of
 from actionloop.types import BoolArray, Image
 
@@ -60,19 +59,15 @@ def write_target_series(folder: str | Path, series: DicomSeries, marks: Sequence
     """
     pydicom, _ = require_dicom()
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError("the folder is not empty", where=folder, fix="give a new folder")
+    require_empty(folder)
     sides = sides_of(marks, image)
     require_same_place(series, image)
     inside, around = burned(series.image, marks)
     banner, rows = draw_banner(series.image, sides, inside)
     top = float(np.abs(series.image.data).max())
     uid, said = pydicom.uid.generate_uid(prefix=None), said_of(marks, image)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     written = []
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".actionloop-") as temporary:
-        whole = Path(temporary) / "whole"
-        whole.mkdir()
+    with atomic_folder(folder) as whole:
         for number, source in enumerate(series.slices):
             bright, dark = bright_and_dark(source, top)
             plane = stored_plane(source)
@@ -86,9 +81,6 @@ def write_target_series(folder: str | Path, series: DicomSeries, marks: Sequence
             name = f"IM{number + 1:04d}.dcm"
             one.save_as(whole / name, enforce_file_format=True)
             written.append(folder / name)
-        if folder.exists():
-            folder.rmdir()
-        whole.replace(folder)
     return written
 
 

@@ -16,10 +16,8 @@ from actionloop.errors import GeometryError, InputError
 from actionloop.files.opening import reading
 from actionloop.files.provenance import file_sha256
 from actionloop.files.volumes import header_sha256, voxels_sha256
+from actionloop.navigation import LPS_TO_RAS
 from actionloop.types import FloatArray, Image
-
-# DICOM's patient axes are LPS.
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +243,7 @@ def _stack(found: Sequence[Any], folder: Path) -> tuple[list[Any], FloatArray]:
     affine[:3, 0], affine[:3, 1] = along_row * across_mm, along_column * down_mm
     affine[:3, 2] = (places[-1] - places[0]) / (len(found) - 1)
     affine[:3, 3] = places[0]
+    # DICOM's patient axes are LPS.
     return [found[i] for i in order], LPS_TO_RAS @ affine
 
 

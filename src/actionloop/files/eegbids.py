@@ -54,6 +54,13 @@ class EegFile:
     events: Path | None
     about: Mapping[str, Any]
 
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """Every file that the recording itself consists of."""
+        stem = self.path.with_suffix("")
+        beside = [stem.with_suffix(one) for one in (".eeg", ".dat", ".vmrk", ".fdt")]
+        return (self.path, *(one for one in beside if one.is_file()))
+
     def read(self, *, montage: str | None = None, pulses: str | None = None) -> Recording | Trials:
         """Read the recording with the bad channels and places that the tables name; see `read_recording`."""
         places = montage or (None if self.electrodes is None else read_electrodes(self.electrodes))

@@ -10,10 +10,10 @@ import numpy as np
 
 from actionloop.errors import InputError
 from actionloop.files.opening import reading
+from actionloop.navigation import LPS_TO_RAS
 from actionloop.types import FloatArray
 
 LARGEST_TEXT = 1_000_000  # bytes; an affine has a few hundred
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MOST_PARTS, _MOST_NUMBERS = 16, 32  # of a composite, and of one affine with its centre
 
 Part = tuple[str, FloatArray, FloatArray]
@@ -54,7 +54,7 @@ def read_itk(path: Path) -> FloatArray:
     for kind, parameters, fixed in parts:
         if not kind.startswith("Composite"):
             matrix = matrix @ _itk_matrix(kind, parameters, fixed, path)
-    return np.asarray(_LPS @ matrix @ _LPS)
+    return np.asarray(LPS_TO_RAS @ matrix @ LPS_TO_RAS)
 
 
 def _itk_text(path: Path) -> list[Part]:

@@ -108,9 +108,16 @@ def _find_templates(variables: dict[str, Any], path: Path) -> str:
     )
 
 
-def _find_names(variables: dict[str, Any], path: Path, keys: list[int]) -> list[str] | None:
+def names_beside(path: Path) -> Path | None:
+    """Return the file of network names that belongs to a MATLAB file of templates; None where there is none."""
+    if path.suffix.lower() != ".mat":
+        return None
     candidates = [path.with_name(f"{stem}Names.mat") for stem in (path.stem, path.stem.removesuffix("s"))]
-    beside = next((candidate for candidate in candidates if candidate.is_file()), None)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _find_names(variables: dict[str, Any], path: Path, keys: list[int]) -> list[str] | None:
+    beside = names_beside(path)
     stored = next((variables[key] for key in _NAMES if key in variables), None)
     if stored is None and beside is not None:
         path, others = beside, _read(beside)

@@ -65,8 +65,9 @@ def reading(path: Path, expected: str) -> Iterator[None]:
             ) from error
         if _looks_truncated(path, error):
             raise _truncated(path) from error
+        words = _first_line(error).replace(str(path), path.name)
         raise InputError(
-            f"this is not a readable {expected} file ({type(error).__name__}: {_first_line(error)})",
+            f"this is not a readable {expected} file ({type(error).__name__}: {words})",
             where=path,
             fix="check that the right file was given and that it was copied completely",
         ) from error

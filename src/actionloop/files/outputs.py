@@ -13,7 +13,8 @@ from typing import Any
 
 from actionloop import __version__, facts
 from actionloop.errors import OutputError
-from actionloop.files.writing import atomic_path, clear_stale, write_json, write_text
+from actionloop.files.atomic import atomic_path, clear_stale
+from actionloop.files.writing import write_json, write_text
 
 GENERATOR = "actionloop"
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")

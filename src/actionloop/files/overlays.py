@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import actionloop
 from actionloop import facts
 from actionloop.errors import GeometryError, OptionError
-from actionloop.files.writing import atomic_path
+from actionloop.files.atomic import atomic_path
 from actionloop.navigation import image_frame, plain, side_of, statement, with_side
 from actionloop.types import BoolArray, FloatArray, Hemisphere, Image, IntArray, Surface
 

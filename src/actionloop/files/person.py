@@ -57,9 +57,15 @@ class RunFiles:
     tedana: tuple[Path, Path] | None = None
 
     @property
+    def about_confounds(self) -> Path | None:
+        """The JSON file beside the confound table, which tells the tissues of its components; None without it."""
+        beside = None if self.confounds is None else self.confounds.with_suffix(".json")
+        return beside if beside is not None and beside.is_file() else None
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """Every file of the run."""
-        beside = (self.confounds, self.outliers, self.motion, *(self.tedana or ()))
+        beside = (self.confounds, self.about_confounds, self.outliers, self.motion, *(self.tedana or ()))
         return (*self.paths, *dict.fromkeys(p for p in beside if p is not None))
 
 

@@ -56,7 +56,7 @@ class Wheel:
     licence, terms, citation : str
         Licence of the package, what the data ask of you, whom to cite.
     needed_by : tuple of str
-        Groups of commands: 'demo', 'plan', 'phantom'.
+        Groups of commands: 'demo', 'plan', 'phantom', 'lesion'.
     files : tuple of DataFile
     """
 
@@ -150,7 +150,7 @@ def require(*names: str, groups: Iterable[str] = ()) -> None:
     *names : str
         Resources by name.
     groups : iterable of str
-        Everything that these groups ('demo', 'plan', 'phantom') need.
+        Everything that these groups ('demo', 'plan', 'phantom', 'lesion') need.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def fetch(groups: Iterable[str] | None = None, *, progress: Callable[[str], None
     Parameters
     ----------
     groups : iterable of str, optional
-        'demo', 'plan', 'phantom'; all by default.
+        'demo', 'plan', 'phantom', 'lesion'; all by default.
     progress : callable, optional
         Called with one line of text before each step.
 

@@ -1,4 +1,4 @@
-"""A target's surface (sphere or patch) for planning tools: GIFTI in RAS, binary STL in RAS or LPS."""
+"""A target's sphere for planning tools: GIFTI in RAS, binary STL in RAS or LPS."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 
 from actionloop import facts
-from actionloop.errors import EmptyRegionError, GeometryError, OptionError
+from actionloop.errors import GeometryError, OptionError
+from actionloop.files.atomic import atomic_path
 from actionloop.files.overlays import ascii_text, side_statement
-from actionloop.files.writing import atomic_path
 from actionloop.navigation import plain, side_of
-from actionloop.types import FloatArray, Image, IntArray, Surface
+from actionloop.types import FloatArray, Image, IntArray
 
 _STL_HEADER = 80
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -50,34 +50,6 @@ def sphere_mesh(xyz_ras: FloatArray, *, radius_mm: float, subdivisions: int = 3)
     inward = (np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]) * corner.mean(axis=1)).sum(axis=1) < 0
     faces[inward] = faces[inward][:, ::-1]
     return np.asarray(xyz_ras) + radius_mm * points, faces
-
-
-def patch_mesh(surface: Surface, vertices: IntArray) -> tuple[FloatArray, IntArray]:
-    """Cut a patch out of a surface: the triangles whose corners are all in it.
-
-    Parameters
-    ----------
-    surface : Surface
-    vertices : (n,) int ndarray
-
-    Returns
-    -------
-    vertices : (vertex, 3) float64 ndarray
-        RAS mm.
-    faces : (face, 3) int64 ndarray
-
-    Raises
-    ------
-    EmptyRegionError
-        No whole triangle.
-    """
-    chosen = np.zeros(surface.n_vertices, dtype=bool)
-    chosen[vertices] = True
-    faces = surface.faces[chosen[surface.faces].all(axis=1)]
-    if not len(faces):
-        raise EmptyRegionError("the patch holds no whole triangle", where=surface.source or None)
-    kept, new = np.unique(faces, return_inverse=True)
-    return surface.vertices[kept], new.reshape(-1, 3)
 
 
 def write_target_gifti(

@@ -1,76 +1,26 @@
-"""Writing single files: each appears whole under its name, or not at all."""
+"""Writing single files: text, tables, CIFTI and GIFTI; each appears whole under its name, or not at all."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
 import math
-import os
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actionloop import facts
 from actionloop.errors import OutputError
-from actionloop.types import FloatArray, Grayordinates, Hemisphere, Image, NetworkMap, Surface, Timeseries
+from actionloop.files.atomic import atomic_path
+from actionloop.types import FloatArray, Grayordinates, Hemisphere, NetworkMap, Surface, Timeseries
 
-fcntl: Any = None
-with contextlib.suppress(ImportError):  # absent on Windows
-    # Advisory locks tell a living writer's temporary from one that a killed run left behind.
-    fcntl = importlib.import_module("fcntl")
-
-_MARK = ".actionloop-"
 CIFTI_EXTENSION = 32  # code of the CIFTI header among NIfTI's extensions
 CIFTI_CORTEX: dict[Hemisphere, str] = {"L": "CIFTI_STRUCTURE_CORTEX_LEFT", "R": "CIFTI_STRUCTURE_CORTEX_RIGHT"}
 _GIFTI_CORTEX: dict[Hemisphere, str] = {"L": "CortexLeft", "R": "CortexRight"}
 _DENSE_LABELS, _DENSE_SCALARS, _DENSE_SERIES = 3007, 3006, 3002  # NIfTI intent codes of CIFTI-2
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, and put it in its place when the block ends without an error.
-
-    The temporary keeps the whole file name as its ending ('x.dlabel.nii' stays '.dlabel.nii'), is flushed to disk
-    before it takes the name, and is removed on an error. Nested use yields the outer temporary.
-    """
-    path = Path(path)
-    if path.name.startswith(_MARK):
-        yield path
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, lock = _claim(path)
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        lock.close()
-
-
-def clear_stale(folder: str | Path) -> int:
-    """Remove temporaries that killed runs left below `folder`; those of living writers stay. Returns how many."""
-    removed = 0
-    for temporary in Path(folder).rglob(f"{_MARK}*"):
-        with contextlib.suppress(OSError):
-            if fcntl is None:  # there an open file cannot be removed anyway
-                temporary.unlink()
-            else:
-                with temporary.open("r+b") as held:
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    temporary.unlink()
-            removed += 1
-    return removed
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -211,17 +161,6 @@ def write_gifti_surface(path: str | Path, surface: Surface) -> None:
     _save(GiftiImage(darrays=[points, triangles], meta=_gifti_meta(surface.hemisphere)), path)
 
 
-def write_image(path: str | Path, image: Image) -> None:
-    """Write a volume as NIfTI, with its affine as qform and sform."""
-    from nibabel import Nifti1Image
-
-    nifti = Nifti1Image(image.data, image.affine)
-    nifti.set_qform(image.affine, code=image.form_codes[0] or 1)
-    nifti.set_sform(image.affine, code=image.form_codes[1] or 1)
-    nifti.header.set_xyzt_units("mm", "sec")
-    _save(nifti, path)
-
-
 @lru_cache(maxsize=2)
 def brain_models(grayordinates: Grayordinates) -> Any:
     """Return the CIFTI-2 brain-model axis (nibabel BrainModelAxis) of a grayordinate axis; made once, it takes time."""
@@ -314,25 +253,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return _cell("; ".join(str(item) for item in value))
     return " ".join(str(value).split()) or "n/a"
-
-
-def _claim(path: Path) -> tuple[Path, IO[bytes]]:
-    """Make a locked, empty temporary beside `path`."""
-    while True:
-        temporary = path.with_name(f"{_MARK}{secrets.token_hex(4)}-{path.name}")
-        lock = temporary.open("xb")
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # some network file systems know no locks
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        if temporary.exists():  # a cleaner may have taken it between the two calls
-            return temporary, lock
-        lock.close()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
 from actionloop import facts
 from actionloop.errors import GeometryError, OptionError
 from actionloop.navigation.brainsightadd import add_to_brainsight
-from actionloop.navigation.brainsightfile import read_brainsight_file, write_brainsight_file
 from actionloop.navigation.brainsightspace import landmark_space
 from actionloop.navigation.brainsighttext import (
     AXES,
@@ -21,9 +19,6 @@ from actionloop.navigation.brainsighttext import (
     OURS_SHA256,
     OURS_VOXELS,
     PLACE,
-    planned_landmarks,
-    read_header,
-    read_lines,
 )
 from actionloop.navigation.conventions import (
     BRAINSIGHT_AXES,
@@ -32,19 +27,10 @@ from actionloop.navigation.conventions import (
     require_something,
     require_tied,
 )
-from actionloop.navigation.corner import require_placed
 from actionloop.navigation.found import NavigationFile
-from actionloop.navigation.laterality import plain, side_of, statement, with_side, without_side
+from actionloop.navigation.laterality import plain, side_of, statement, with_side
 from actionloop.navigation.telling import ON_A_TEMPLATE
-from actionloop.types import CoilPose, FloatArray, Image, ImageTie
-
-__all__ = [
-    "read_brainsight",
-    "read_brainsight_file",
-    "read_brainsight_points",
-    "write_brainsight",
-    "write_brainsight_file",
-]
+from actionloop.types import CoilPose, FloatArray, Image
 
 _FIRST_WITH_FORM = 14
 Points = Mapping[str, FloatArray]
@@ -136,96 +122,6 @@ def write_brainsight(
         lines.append("\t".join(("# Planned Landmark Name", *PLACE)))
         lines += _rows(landmarks, lambda place: place)
     return "\n".join(lines) + "\n"
-
-
-def read_brainsight(
-    text: str,
-    *,
-    source: str = "",
-    image: Image | None = None,
-    space: Literal["RAS", "LPS"] | None = None,
-) -> list[CoilPose]:
-    """Read the coil poses (targets, then samples) of a Brainsight text file.
-
-    Parameters
-    ----------
-    text : str
-    source : str
-        File name, for errors.
-    image : Image, optional
-        Needed for a file in the system 'Brainsight', which counts from a corner of the image.
-    space : {'RAS', 'LPS'}, optional
-        For a file without landmarks that actionloop did not write.
-
-    Returns
-    -------
-    list of CoilPose
-        RAS mm. Entries without orientation are left out. Those of our own files are tied to the image of the export,
-        others to none.
-
-    Raises
-    ------
-    InputError
-        Not a Brainsight text file, or a damaged row.
-    GeometryError
-        Axes that are no rotation; or nothing tells RAS from LPS. The name of the coordinate system does not: real
-        files marked 'NIfTI:Aligned' exist in either, so the landmarks decide. `read_brainsight_file` is stricter: it
-        refuses where the name and the landmarks contradict each other.
-    """
-    found = _read(text, source=source, image=image, space=space)
-    ours, tie = found.tie is not None, found.tie or ImageTie(found.frame)
-    return [
-        CoilPose(entry.matrix, tie, _label(entry.label, found), entry.note if ours else "")
-        for kind in ("target", "sample")
-        for entry in found.entries
-        if entry.kind == kind and entry.matrix is not None
-    ]
-
-
-def read_brainsight_points(
-    text: str,
-    *,
-    source: str = "",
-    image: Image | None = None,
-    space: Literal["RAS", "LPS"] | None = None,
-) -> dict[str, FloatArray]:
-    """Read the targets without orientation of a Brainsight text file.
-
-    Parameters and errors as in `read_brainsight`.
-
-    Returns
-    -------
-    dict of str to (3,) float ndarray
-        RAS mm.
-    """
-    found = _read(text, source=source, image=image, space=space)
-    return {
-        _label(entry.label, found): entry.xyz_ras
-        for entry in found.entries
-        if entry.kind == "target" and entry.matrix is None
-    }
-
-
-def _read(text: str, *, source: str, image: Image | None, space: Literal["RAS", "LPS"] | None) -> NavigationFile:
-    """Read a file whose landmarks, where it has them, outweigh the name of its coordinate system."""
-    lines = read_lines(text, source=source)
-    header = read_header(lines, source=source)
-    if OURS not in header and header["Coordinate system"] != "Brainsight":
-        seen = landmark_space(planned_landmarks(lines, source=source), where=source)
-        if seen and space and seen != space:
-            raise GeometryError(
-                f"the landmarks say that the file is {seen}, not {space}",
-                where=source or None,
-                fix="leave the space out, or check the landmarks",
-            )
-        space = seen or space
-    found = read_brainsight_file(text, image=image, assume=space, source=source)
-    require_placed(found)
-    return found
-
-
-def _label(name: str, found: NavigationFile) -> str:
-    return name if found.tie is None else without_side(name)
 
 
 def _comments(frame: ImageFrame, image: Image, version: int) -> list[str]:

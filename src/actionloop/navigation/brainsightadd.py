@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from actionloop import facts
 from actionloop.errors import GeometryError
-from actionloop.navigation.brainsightfile import write_brainsight_file
 from actionloop.navigation.brainsighttext import AXES, PLACE
 from actionloop.navigation.conventions import image_frame
 from actionloop.navigation.found import NavigationFile
-from actionloop.navigation.verbatim import lines_of, require_kept
+from actionloop.navigation.verbatim import lines_of, require_kept, write_as_read
 from actionloop.types import Image
 
 _HEADING = ("# Target Name", *PLACE, *AXES)
@@ -42,7 +41,7 @@ def add_to_brainsight(kept: NavigationFile, rows: Sequence[str], said: Sequence[
         Not a Brainsight file, or an entry was changed.
     """
     require_kept(kept, image)
-    text = write_brainsight_file(kept)
+    text = write_as_read(kept, system="Brainsight")
     if not rows:
         return text
     _require_same_frame(kept, image)

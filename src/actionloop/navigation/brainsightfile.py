@@ -26,8 +26,8 @@ from actionloop.navigation.brainsighttext import (
 )
 from actionloop.navigation.conventions import BRAINSIGHT_AXES, ROUNDING, rigid
 from actionloop.navigation.corner import UNPLACED
-from actionloop.navigation.found import Entry, Kind, NavigationFile
-from actionloop.navigation.verbatim import Line, LinedFile, write_as_read
+from actionloop.navigation.found import Entry, Kind
+from actionloop.navigation.verbatim import Line, LinedFile
 from actionloop.types import FloatArray, Image, ImageTie
 
 _KINDS: dict[str, Kind] = {
@@ -129,27 +129,6 @@ def read_brainsight_file(
         lines=tuple(kept),
         tie=tie,
     )
-
-
-def write_brainsight_file(found: NavigationFile) -> str:
-    """Write a file that was only read: every character as it was, without the entries that were taken out.
-
-    Parameters
-    ----------
-    found : NavigationFile
-        From `read_brainsight_file`. `entries` may be fewer; none may be changed or new.
-
-    Returns
-    -------
-    str
-        With the line ends of the text that was read.
-
-    Raises
-    ------
-    InputError
-        Read from another system's file, or an entry was changed or added.
-    """
-    return write_as_read(found, system="Brainsight")
 
 
 def _why_not(line: Line) -> str:

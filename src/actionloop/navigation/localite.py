@@ -14,7 +14,7 @@ from actionloop import facts
 from actionloop.errors import GeometryError, InputError, OptionError
 from actionloop.navigation.conventions import LOCALITE_AXES, LPS_TO_RAS, rigid
 from actionloop.navigation.found import Entry, NavigationFile
-from actionloop.navigation.laterality import plain, without_side
+from actionloop.navigation.laterality import plain
 from actionloop.navigation.parsing import MAX_POSES, parse_xml, require_bottom_row
 from actionloop.navigation.telling import name_poses, tell_frame, tell_kept
 from actionloop.types import CoilPose, FloatArray, Image, ImageTie
@@ -87,28 +87,6 @@ def write_localite(
         f'<?xml version="1.0" encoding="UTF-8"?>\n<InstrumentMarkerList coordinateSpace="{space}">\n'
         f"    <!--\n{comment}\n    -->\n{''.join(markers)}</InstrumentMarkerList>\n"
     )
-
-
-def read_localite(text: str, *, source: str = "") -> list[CoilPose]:
-    """Read the coil poses of a Localite list of instrument markers or trigger markers.
-
-    Parameters and errors as in `read_localite_file`, which also tells what was left out.
-
-    Returns
-    -------
-    list of CoilPose
-        RAS mm. Markers whose matrix is the identity were not tracked and are left out. Those of our own files are tied
-        to the image of the export, others to none.
-    """
-    poses = []
-    for entry in read_localite_file(text, source=source).poses:
-        tie = _tie(entry) or ImageTie("Localite")
-        about = entry.raw.get("additionalInformation", "")
-        ours = about.startswith(_OURS)
-        label, note = (without_side(entry.label), entry.note) if ours else (entry.label, "")
-        if entry.matrix is not None:
-            poses.append(CoilPose(entry.matrix, tie, label, note))
-    return poses
 
 
 def read_localite_file(text: str, *, source: str = "") -> NavigationFile:

@@ -21,6 +21,7 @@ def write_simnibs_script(
     coil_file: str,
     output_folder: str = "simnibs_actionloop",
     didt_a_per_s: float = 1e6,
+    coil_beside: bool = False,
 ) -> str:
     """Write a Python script that computes the field of every pose in SimNIBS; nothing is run here.
 
@@ -31,12 +32,14 @@ def write_simnibs_script(
     image : Image
         The image that the head model is made from.
     head_folder : str
-        SimNIBS's m2m folder of this person.
+        SimNIBS's m2m folder of this person, or its head mesh (.msh).
     coil_file : str
-        As SimNIBS finds it.
+        As SimNIBS finds it, or with `coil_beside` its name.
     output_folder : str
     didt_a_per_s : float
         Rate of change of the coil's current, A/s.
+    coil_beside : bool
+        The coil's file lies beside the script, wherever that is run from.
 
     Returns
     -------
@@ -55,16 +58,20 @@ def write_simnibs_script(
     named = name_poses(poses, image=image, kept=None, system="SimNIBS")
     lines = ['"""Fields of the coil poses below, in SimNIBS: run with simnibs_python."""', ""]
     lines += [f"# {plain(text)}" for text in tell_frame(image)]
+    head = "fnamehead" if str(head_folder).lower().endswith(".msh") else "subpath"
+    beside = "str(Path(__file__).resolve().parent / {})" if coil_beside else "{}"
     lines += [
         "# The head model must be made from this image: its T1.nii.gz must overlay it.",
         "",
+        *(["from pathlib import Path", ""] if coil_beside else []),
         "from simnibs import run_simnibs, sim_struct",
         "",
         "session = sim_struct.SESSION()",
-        f"session.subpath = {str(head_folder)!a}",
+        f"session.{head} = {str(head_folder)!a}",
         f"session.pathfem = {str(output_folder)!a}",
+        "session.open_in_gmsh = False",
         "coil = session.add_tmslist()",
-        f"coil.fnamecoil = {str(coil_file)!a}",
+        f"coil.fnamecoil = {beside.format(ascii(str(coil_file)))}",
     ]
     for pose, (name, said) in zip(poses, named, strict=True):
         lines += ["", f"# {said}" + f"; note: {plain(pose.note)}" * bool(pose.note)]

@@ -148,7 +148,7 @@ def describe_pose(
 
 
 def judge_head(matrices: Sequence[FloatArray], *, scalp: Scalp, farthest_mm: float = FARTHEST_MM) -> str:
-    """Tell whether several poses lie on this head, or on another person's; empty when nothing speaks against it.
+    """Tell whether several poses lie on this head, or on another person's; empty when more than half lie on this one.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def judge_head(matrices: Sequence[FloatArray], *, scalp: Scalp, farthest_mm: flo
         on_scalp, outward, apart = scalp.nearest(np.asarray(matrix, dtype=np.float64)[:3, 3])
         gaps.append(apart if (matrix[:3, 3] - on_scalp) @ outward >= 0 else -apart)
     off = [gap for gap in gaps if gap > farthest_mm or gap < -DEEPEST_MM]
-    if 2 * len(off) <= len(gaps):
+    if 2 * len(off) < len(gaps):
         return ""
     return (
         f"{len(off)} of {len(gaps)} poses do not lie on this scalp (from {abs(min(gaps)):.0f} mm "

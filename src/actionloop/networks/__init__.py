@@ -10,7 +10,7 @@ from actionloop.networks.iterative import IterativeSettings, map_iterative
 from actionloop.networks.methods import DEFAULT_METHOD, METHODS, Method, find_method, map_networks
 from actionloop.networks.nodes import amn_regions, node_territories, scan_nodes
 from actionloop.networks.overlap import overlap
-from actionloop.networks.parcels import expand, parcellate, parcellate_prior
+from actionloop.networks.parcels import expand, parcellate_prior
 from actionloop.networks.pieces import clean_pieces, describe_piece, mask_of
 from actionloop.networks.prior import PriorIngredients, default_prior
 from actionloop.networks.ridge import RidgeSettings, map_ridge
@@ -46,7 +46,6 @@ __all__ = [
     "mask_of",
     "node_territories",
     "overlap",
-    "parcellate",
     "parcellate_prior",
     "scan_nodes",
     "train_hierarchical",

@@ -1,4 +1,4 @@
-"""Mapping parcels in place of vertices: prior and series per parcel, and the map back on the vertices."""
+"""Mapping parcels in place of vertices: the prior per parcel, and the map back on the vertices."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import numpy as np
 from scipy import sparse
 
 from actionloop.brain.parcels import Parcels
-from actionloop.errors import GeometryError, PriorError, SignalError
-from actionloop.signal import valid_rows
-from actionloop.types import BoolArray, FloatArray, Grayordinates, IntArray, NetworkMap, Prior, Timeseries
+from actionloop.errors import GeometryError, PriorError
+from actionloop.types import BoolArray, FloatArray, Grayordinates, IntArray, NetworkMap, Prior
 
-__all__ = ["Parcels", "expand", "parcellate", "parcellate_prior"]
-
-_FRAMES = 128  # worked on at a time
+__all__ = ["Parcels", "expand", "parcellate_prior"]
 
 
 def parcellate_prior(prior: Prior, parcels: Parcels) -> Prior:
@@ -64,41 +61,6 @@ def parcellate_prior(prior: Prior, parcels: Parcels) -> Prior:
         group=None,
         source=f"{prior.source}, averaged over {len(parcels)} parcels".lstrip(", "),
     )
-
-
-def parcellate(series: Timeseries, parcels: Parcels) -> Timeseries:
-    """Average a series over the rows of each parcel that vary.
-
-    Parameters
-    ----------
-    series : Timeseries
-        On the cortical rows of `parcels` (voxels are left out). Every vertex counts alike if it is standardised.
-    parcels : Parcels
-
-    Returns
-    -------
-    Timeseries
-        (frame, parcel) on ``parcels.axis``; zero where no member varies.
-
-    Raises
-    ------
-    SignalError
-        Other rows.
-    """
-    if not series.grayordinates.same_cortex(parcels.cortex):
-        raise SignalError(
-            f"the series has {series.grayordinates.n_cortex} cortical rows and the parcels lie on "
-            f"{len(parcels.cortex)}; both must be the same",
-            where=series.source or None,
-        )
-    varies = valid_rows(series)[: len(parcels.cortex)]
-    data = np.empty((series.n_frames, len(parcels)), dtype=np.float32)
-    weights = _weights(parcels, varies)
-    for first in range(0, series.n_frames, _FRAMES):
-        frames = slice(first, first + _FRAMES)
-        data[frames] = (weights @ series.data[frames, : len(parcels.cortex)].T.astype(np.float64)).T
-    step = f"averaged over the vertices of {len(parcels)} parcels"
-    return replace(series, data=data, grayordinates=parcels.axis, steps=(*series.steps, step))
 
 
 def expand(network_map: NetworkMap, parcels: Parcels, grayordinates: Grayordinates) -> NetworkMap:

@@ -8,15 +8,18 @@ from actionloop.phantom.person import PhantomPerson, TrueNode, draw_person, give
 from actionloop.phantom.realism import Realism, fsaverage5_route, realism, reference_confounds, reference_scan
 from actionloop.phantom.series import Session, simulate_series, simulate_session
 from actionloop.phantom.surrogate import Surrogate, fit_surrogate
+from actionloop.phantom.thalamus import PlantedNucleus, add_hub, plant_thalamus, planted_nuclei, thalamic_rows
 
 __all__ = [
     "GroupMap",
     "Loudness",
     "PhantomPerson",
+    "PlantedNucleus",
     "Realism",
     "Session",
     "Surrogate",
     "TrueNode",
+    "add_hub",
     "calibrated",
     "denoise",
     "dice",
@@ -26,9 +29,12 @@ __all__ = [
     "given_person",
     "group_map",
     "make_phantoms",
+    "plant_thalamus",
+    "planted_nuclei",
     "realism",
     "reference_confounds",
     "reference_scan",
     "simulate_series",
     "simulate_session",
+    "thalamic_rows",
 ]

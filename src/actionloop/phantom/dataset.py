@@ -19,6 +19,7 @@ from actionloop.phantom.loudness import calibrated
 from actionloop.phantom.person import PhantomPerson, draw_person, given_person
 from actionloop.phantom.series import check_length, simulate_session
 from actionloop.phantom.template import template
+from actionloop.phantom.thalamus import plant_thalamus, thalamus_rows
 from actionloop.types import SIDES, IntArray, NetworkMap
 
 SESSIONS = 2
@@ -27,7 +28,7 @@ TRUTH = "truth"
 Note = Callable[[str], object]
 
 
-def make_phantoms(
+def make_phantoms(  # noqa: PLR0913 - each is one thing about the data set
     out: str | Path,
     *,
     subjects: int = 1,
@@ -36,6 +37,7 @@ def make_phantoms(
     layout: PhantomLayout = "xcpd",
     truth_map: str | Path | None = None,
     tr_s: float = 0.8,
+    thalamus: bool = False,
     progress: Note | None = None,
 ) -> tuple[str, ...]:
     """Write a data set of people whose networks are known.
@@ -55,6 +57,8 @@ def make_phantoms(
         then differ in their signals only.
     tr_s : float
         Repetition time.
+    thalamus : bool
+        Plant a thalamus (`plant_thalamus`), with a table of it beside each person's truth.
     progress : callable, optional
         Gets a line of text at each step.
 
@@ -90,6 +94,7 @@ def make_phantoms(
         "truth_map": None if truth_map is None else file_sha256(truth_map),
         "version": int(facts.load("phantom")["version"]),
         "actionloop": __version__,
+        **({"thalamus": True} if thalamus else {}),
     }
     group = group_map()
     try:
@@ -114,6 +119,9 @@ def _make_person(
         person = draw_person(rng)
     else:
         person = given_person(given.label, names=given.names, keys=given.keys, colours=given.colours, rng=rng)
+    if options.get("thalamus"):
+        person = plant_thalamus(person)
+        write_table(out / TRUTH / f"sub-{label}_desc-thalamus_truth.tsv", thalamus_rows())
     _write_truth(out / TRUTH, label, person, options)
     for session in range(1, SESSIONS + 1):
         if series_path(out, label, session, layout).is_file():

@@ -18,8 +18,6 @@ from actionloop.phantom.template import Side, template
 from actionloop.phantom.warp import on_sphere
 from actionloop.types import HEMISPHERES, SIDES, FloatArray, Hemisphere, IntArray
 
-STRIP = ("SCAN superior", "SCAN middle", "SCAN inferior")
-
 
 @dataclass(frozen=True, eq=False)
 class Patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING
 from actionloop import files
 from actionloop.brain import Fiducials, place_fiducials
 from actionloop.errors import GeometryError, OptionError
-from actionloop.files import DicomSeries, Tolerability
-from actionloop.pipeline.head import Head
+from actionloop.files import DicomSeries, PersonFiles, Tolerability
+from actionloop.pipeline.head import Head, in_mni
 from actionloop.pipeline.motor import hotspot_of
 from actionloop.pipeline.settings import Settings
+from actionloop.poses import Hotspot
 from actionloop.types import FloatArray
 
 if TYPE_CHECKING:
     from actionloop.pipeline.personjob import PersonJob
+
+_NAMED = 3  # people named in an error
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +34,14 @@ class Brought:
         On the scalp.
     tolerability : Tolerability or None
         Ratings of other people.
+    hotspot : Hotspot or None
+        The motor hotspot on the cortex.
     """
 
     series: DicomSeries | None = None
     fiducials: Fiducials | None = None
     tolerability: Tolerability | None = None
+    hotspot: Hotspot | None = None
 
 
 def open_brought(job: PersonJob) -> tuple[DicomSeries | None, dict[str, FloatArray] | None]:
@@ -88,9 +95,35 @@ def bring(job: PersonJob, opened: tuple[DicomSeries | None, dict[str, FloatArray
             fiducials = place_fiducials(head.scalp, places)
         except GeometryError as error:
             raise GeometryError(error.problem, where=wanted.fiducials, fix=error.fix) from error
-    hotspot_of(job.settings.pose, head)
-    ratings = job.settings.pose.tolerability
-    return Brought(series, fiducials, None if ratings is None else files.read_tolerability(ratings))
+    hotspot, ratings = hotspot_of(job.settings.pose, head), job.settings.pose.tolerability
+    return Brought(series, fiducials, None if ratings is None else files.read_tolerability(ratings), hotspot)
+
+
+def require_one_place(settings: Settings, people: Sequence[PersonFiles], *, n_people: int) -> None:
+    """Refuse one coordinate for several people, unless it is in MNI for each of them: template anatomy, or MNI space.
+
+    Parameters
+    ----------
+    settings : Settings
+    people : sequence of PersonFiles
+        Those who were found.
+    n_people : int
+        Asked for.
+
+    Raises
+    ------
+    OptionError
+    """
+    place = settings.pose.coordinate
+    own = [f"sub-{one.label}" for one in people if not in_mni(one)]
+    if place is not None and n_people > 1 and own:
+        raise OptionError(
+            f"--coordinate is one person's: {n_people} people are to be worked on, and in the T1 of "
+            f"{', '.join(own[:_NAMED])}{' and others' if len(own) > _NAMED else ''} the same numbers are another place "
+            "of the brain",
+            where="--coordinate",
+            fix="name one person with --participant-label, and give the place in that person's own T1 (RAS mm)",
+        )
 
 
 def require_one_person(settings: Settings, n_people: int) -> None:
@@ -105,6 +138,7 @@ def require_one_person(settings: Settings, n_people: int) -> None:
         "--fiducials": settings.export.fiducials,
         "--screening": settings.safety.screening,
         "--motor-hotspot": settings.pose.motor_hotspot,
+        "--head-model": settings.pose.head,
     }
     for option, given in own.items():
         if given is not None and n_people > 1:

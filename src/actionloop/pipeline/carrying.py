@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actionloop.errors import GeometryError, InputError, OptionError
 from actionloop.files import AffineTransform, Toward, carry_pose, read_transform
-from actionloop.pipeline.onhead import Doubt, doubt_places
+from actionloop.pipeline.onhead import Doubt, Look, look_at_head
 from actionloop.types import CoilPose, Image
 
 
@@ -89,14 +89,31 @@ def carry(poses: Sequence[CoilPose], way: Way, image: Image) -> list[CoilPose]:
     return [replace(pose, note=f"{pose.note}; carried {way.told}") for pose in moved]
 
 
-def doubts_after(poses: Sequence[CoilPose], way: Way, image: Image) -> list[Doubt]:
-    """Doubt poses that do not lie on the head that they were carried to."""
-    doubt = doubt_places([(pose.label, pose.matrix) for pose in poses], image) if poses else None
-    if doubt is None:
-        return []
+def look_after(
+    poses: Sequence[CoilPose], way: Way, image: Image, *, samples: Collection[int] = ()
+) -> tuple[list[Doubt], tuple[int, ...]]:
+    """Doubt poses that do not lie on the head that they were carried to.
+
+    Parameters
+    ----------
+    poses : sequence of CoilPose
+    way : Way
+    image : Image
+    samples : collection of int
+        Positions of poses that say where the coil was.
+
+    Returns
+    -------
+    doubts : list of Doubt
+    stray : tuple of int
+        Positions of the samples off the head, as of `look_at_head`.
+    """
+    look = look_at_head([(pose.label, pose.matrix) for pose in poses], image, samples=samples) if poses else Look(None)
+    if look.doubt is None:
+        return [], look.stray
     other = "moving" if way.to == "reference" else "reference"
     fix = f"check that the transform leads to this image, and which way (--transform-to {other} is the other one)"
-    return [Doubt(f"carried {way.told}: {doubt.problem}", fix)]
+    return [Doubt(f"carried {way.told}: {look.doubt.problem}", fix)], look.stray
 
 
 def _read(path: Path, *, start: Image | None, image: Image, to: Toward) -> AffineTransform | GeometryError:

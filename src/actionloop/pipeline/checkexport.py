@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from actionloop import files
 from actionloop.brain import examine_head
-from actionloop.errors import ActionloopError, GeometryError, InputError, OptionError
+from actionloop.errors import ActionloopError, GeometryError, OptionError
 from actionloop.navigation import SYSTEMS, Entry, NavigationFile, Reading, image_frame, read_any, said_side
 from actionloop.pipeline.checkedexport import CheckedEntry, CheckedImage, CheckExportRequest, ExportCheck, Warned
+from actionloop.pipeline.onhead import names_template
 from actionloop.pipeline.pointing import Pointing, pointing_at
+from actionloop.pipeline.posefile import read_named_image, read_pose_file
 from actionloop.types import FloatArray, Image
 
 # As in exports: a side counts as contradicted only this far beyond the midline. A coil's place is judged by this, too.
 MARGIN_MM = 10.0
-_MOST_BYTES = 200_000_000
-_TEMPLATES = ("MNI", "Talairach", "fsaverage")
 
 UNSEEN = (
     "What cannot be seen here: an image whose voxels were mirrored without its header, and poses of another person "
@@ -48,7 +46,7 @@ def check_export(request: CheckExportRequest) -> ExportCheck:
     """
     if request.surfaces is not None and request.image is None:
         raise OptionError("surfaces say where a pose points only with their image", fix="give the T1 with --image")
-    image = None if request.image is None else files.read_image(request.image, frame=request.image.name)
+    image = None if request.image is None else read_named_image(request.image)
     system, found, warnings = _read(request, image)
     if image is not None and found.tie is not None:
         image = replace(image, frame=found.tie.frame)  # a name only: which image it is, the hashes say
@@ -95,11 +93,8 @@ def check_export(request: CheckExportRequest) -> ExportCheck:
 
 def _read(request: CheckExportRequest, image: Image | None) -> tuple[str, NavigationFile, list[Warned]]:
     """Read a file by itself, so that an image that is not its own can be said to be so; else with the image."""
-    data = _bytes(request.file)
-    beside = request.file.with_suffix(".json")
-    sidecar = _bytes(beside) if request.file.suffix == ".tsv" and beside.is_file() else b""
-    text = sidecar.decode("utf-8", errors="replace")
-    alone = Reading(assume=request.assume, axes=request.axes, sidecar=text)
+    read = read_pose_file(request.file)
+    data, alone = read.data, Reading(assume=request.assume, axes=request.axes, sidecar=read.sidecar)
     source = request.file.name
     if image is None:
         return *read_any(data, source=source, system=request.system, reading=alone), []
@@ -108,17 +103,6 @@ def _read(request: CheckExportRequest, image: Image | None) -> tuple[str, Naviga
     except GeometryError as error:
         system, found = read_any(data, source=source, system=request.system, reading=alone)
         return system, found, [Warned(f"With this image the file contradicts itself: {error.problem}.")]
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.is_file() and path.stat().st_size > _MOST_BYTES:
-            raise InputError("the file is too large for a file of poses", where=path, fix="give the file of targets")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"the navigation file cannot be read ({error.strerror or error})", where=path, fix="check the path"
-        ) from None
 
 
 def _tied(found: NavigationFile, image: Image) -> tuple[CheckedImage, list[Warned]]:
@@ -143,7 +127,7 @@ def _tied(found: NavigationFile, image: Image) -> tuple[CheckedImage, list[Warne
     if template:
         what = "The header says that the image is a template, not a person: never navigate a person with it."
         warnings.append(Warned(what, unusable=False))
-    elif tie is None and any(name.casefold() in found.frame.casefold() for name in _TEMPLATES):
+    elif tie is None and names_template(found.frame):
         what = f"The file's places are in a template's frame ({found.frame}), not in that of this image."
         warnings.append(Warned(what))
     made = CheckedImage(image.source, mine.header_sha256, mine.voxels_sha256, mine.form, same, differs)

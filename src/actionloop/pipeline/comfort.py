@@ -14,7 +14,6 @@ from actionloop.brain import electrode_place, lay_lines
 from actionloop.errors import GeometryError
 from actionloop.files import Tolerability
 from actionloop.pipeline.posewords import number
-from actionloop.pipeline.sheets import found_fiducials
 from actionloop.report import CoilPart, Table
 from actionloop.types import HEMISPHERES, SIDES, FloatArray, Hemisphere
 
@@ -67,7 +66,7 @@ def place_sites(names: Sequence[str], result: PersonResult) -> PlacedSites:
     if head.scalp is None:
         return PlacedSites({}, tuple(names), head.reason or "there is no scalp")
     try:
-        lines = lay_lines(head.scalp, result.brought.fiducials or found_fiducials(head, head.scalp))
+        lines = lay_lines(head.scalp, result.brought.fiducials or head.found_fiducials())
     except GeometryError as error:
         return PlacedSites({}, tuple(names), error.problem)
     places: dict[tuple[str, Hemisphere], FloatArray] = {}

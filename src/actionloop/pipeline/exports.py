@@ -12,11 +12,12 @@ from actionloop import facts, files
 from actionloop.brain import vertex_areas
 from actionloop.files import OutputFolder
 from actionloop.pipeline.cleaning import OURS
+from actionloop.pipeline.enginepage import UNVERIFIED, compared_rows
 from actionloop.pipeline.exported import Handed, Shelf
 from actionloop.pipeline.imagingexports import put_dicom, put_overlays
-from actionloop.pipeline.navigationexports import navigation_state, put_navigation
+from actionloop.pipeline.navigationexports import navigation_state, put_navigation, told_withheld, withheld_poses
 from actionloop.pipeline.personjob import PersonResult
-from actionloop.pipeline.posepage import pose_table
+from actionloop.pipeline.posetables import pose_table
 from actionloop.pipeline.sheets import put_sheets
 from actionloop.types import HEMISPHERES
 
@@ -75,8 +76,9 @@ def write_results(
     shelf, handed = Shelf(out, entities_of(result)), Handed()
     put = shelf.put
     _put_maps(put, result)
-    _put_tables(put, result)
-    _put_poses(put, result)
+    withheld = withheld_poses(result)
+    _put_tables(put, result, withheld)
+    _put_poses(put, result, withheld)
     safety, force = result.job.safety, result.job.settings.force
     for line in safety.lines(force=force):
         say(line)
@@ -98,7 +100,7 @@ def write_results(
         exports=handed.recorded(),
         reliability=_reliability(result),
         **safety.recorded(force=force),
-        coil_poses=_posing(result),
+        coil_poses=_posing(result, withheld),
         method=result.network_map.method,
         method_settings=dict(result.network_map.settings),
         runs=[dict(run) for run in result.runs],
@@ -127,7 +129,7 @@ def _reliability(result: PersonResult) -> dict[str, Any]:
     }
 
 
-def _posing(result: PersonResult) -> dict[str, Any]:
+def _posing(result: PersonResult, withheld: Mapping[str, str]) -> dict[str, Any]:
     """Return what the provenance says of coil poses."""
     posing = result.posing
     return {
@@ -138,9 +140,17 @@ def _posing(result: PersonResult) -> dict[str, Any]:
         "approximate": posing.approximate,
         "scored": {one.name: one.n_poses for one in posing.searches},
         "solved": {one.name: one.n_solved for one in posing.searches},
-        "motor": None if posing.motor is None else posing.motor.recorded(),
+        "withheld": withheld,
+        "motor": _motor(result, withheld),
+        "compared": compared_rows(result.compared),
         "tolerability": None if result.brought.tolerability is None else result.brought.tolerability.source,
     }
+
+
+def _motor(result: PersonResult, withheld: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return what provenance and sidecar say of the motor hotspot: no pose there where none is exported."""
+    motor = result.posing.motor
+    return None if motor is None else motor.recorded(withheld=withheld, posed=bool(result.exported))
 
 
 def _cleaning(result: PersonResult) -> dict[str, Any] | None:
@@ -189,23 +199,25 @@ def _put_maps(put: Callable[..., object], result: PersonResult) -> None:
         )
 
 
-def _put_tables(put: Callable[..., object], result: PersonResult) -> None:
+def _put_tables(put: Callable[..., object], result: PersonResult, withheld: Mapping[str, str]) -> None:
+    """Write the tables with their sidecars; of targets that are withheld without coil poses."""
     frame = result.head.anatomy.frame
     about = {"Anatomy": result.head.anatomy.description, "OwnSurfaces": result.head.anatomy.own}
-    everything = [t for t in (*result.targets, *result.asked) if t.pose is not None]
-    poses = {t.name: t.pose.matrix.tolist() for t in everything if t.pose is not None}
-    notes = {t.name: t.pose.note for t in everything if t.pose is not None}
+    shown = [t for t in (*result.targets, *result.asked) if t.name not in withheld]
+    poses = {t.name: t.pose.matrix.tolist() for t in shown if t.pose is not None}
+    notes = {t.name: t.pose.note for t in shown if t.pose is not None}
     more: dict[str, dict[str, Any]] = {
         "targets": {
             "PoseConvention": _CONVENTION,
             "Poses": poses,
             "PoseNotes": notes,
+            "Withheld": withheld,
         }
     }
     tables: dict[str, list[dict[str, Any]]] = {
         "networks": network_table(result),
         "nodes": files.node_rows(result.pieces),
-        "targets": files.target_rows(result.targets, _verdict_columns(result)),
+        "targets": files.target_rows(told_withheld(result.targets, withheld), _verdict_columns(result)),
         "sites": files.site_rows(result.sites, result.targets),
     }
     for name, rows in tables.items():
@@ -219,13 +231,14 @@ def _put_tables(put: Callable[..., object], result: PersonResult) -> None:
         put("shifts", lambda path: files.write_table(path, result.shifts))
 
 
-def _put_poses(put: Callable[..., object], result: PersonResult) -> None:
-    """Write coil poses and their fields on the cortex, where there are any."""
+def _put_poses(put: Callable[..., object], result: PersonResult, withheld: Mapping[str, str]) -> None:
+    """Write coil poses and their fields on the cortex, where there are any; no pose of a target that is withheld."""
     posing, axis = result.posing, result.network_map.grayordinates
     if not posing.searches or posing.coil is None:
         return
     doses = {} if posing.motor is None else posing.motor.doses
-    rows, columns = pose_table(posing.searches, doses), list(files.columns("poses"))
+    rows, columns = pose_table(posing.searches, doses, withheld=withheld), list(files.columns("poses"))
+    shown = [one for one in posing.searches if one.name not in withheld]
     put("poses", lambda path: files.write_table(path, rows, columns=columns))
     sidecar = files.table_sidecar(
         "poses",
@@ -239,11 +252,17 @@ def _put_poses(put: Callable[..., object], result: PersonResult) -> None:
         Approximate=posing.approximate,
         Session=posing.session,
         Notes=list(posing.notes),
-        Motor=None if posing.motor is None else posing.motor.recorded(),
-        Poses={one.name: one.best.matrix.tolist() for one in posing.searches},
-        Conventional={one.name: {p.label: p.matrix.tolist() for p in one.conventional} for one in posing.searches},
+        Motor=_motor(result, withheld),
+        Withheld={one.name: withheld[one.name] for one in posing.searches if one.name in withheld},
+        Poses={one.name: one.best.matrix.tolist() for one in shown},
+        Conventional={one.name: {p.label: p.matrix.tolist() for p in one.conventional} for one in shown},
     )
     put("poses_json", lambda path: files.write_json(path, sidecar))
+    if result.compared:
+        compared, named = compared_rows(result.compared), list(files.columns("compared"))
+        put("compared", lambda path: files.write_table(path, compared, columns=named))
+        about = files.table_sidecar("compared", frame=result.head.anatomy.frame, Verified=UNVERIFIED)
+        put("compared_json", lambda path: files.write_json(path, about))
     fields = np.stack([axis.from_mesh(*(one.field_v_per_m[side] for side in HEMISPHERES)) for one in posing.searches])
     names = [f"{one.name} (preview)" if one.preview else one.name for one in posing.searches]
     put("field", lambda path: files.write_dscalar(path, fields, names, axis))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from actionloop import files
 from actionloop.brain import (
+    Fiducials,
     FitReport,
+    HeadExam,
     Scalp,
     apply_weights,
+    carry_affine,
+    examine_head,
+    find_fiducials,
     find_scalp,
     oriented_sulc,
     require_consistent_hemispheres,
@@ -57,6 +63,35 @@ class Head:
     reason: str
     notes: tuple[str, ...] = ()
 
+    @cached_property
+    def exam(self) -> HeadExam | None:
+        """What the T1 lacks of the scalp, looked at once; None without T1 or scalp."""
+        return None if self.image is None or self.scalp is None else examine_head(self.image, self.scalp)
+
+    def found_fiducials(self) -> Fiducials:
+        """Return the landmarks, found by the vertices that this cortex shares with the template's.
+
+        Raises
+        ------
+        GeometryError
+            No scalp, or landmarks that cannot be trusted.
+        """
+        marks = self._carried_fiducials
+        if marks.doubts:
+            raise GeometryError(" ".join(marks.doubts).rstrip("."))
+        return marks
+
+    @cached_property
+    def _carried_fiducials(self) -> Fiducials:
+        if self.scalp is None:
+            raise GeometryError(self.reason or "there is no scalp")
+        template = files.template_anatomy()
+        both = [
+            np.concatenate([anatomy.surface(side).vertices for side in HEMISPHERES])
+            for anatomy in (template, self.anatomy)
+        ]
+        return find_fiducials(self.scalp, from_mni=carry_affine(*both))
+
 
 def template_head() -> Head:
     """Return the template's head: S1200 surfaces and the MNI T1 with scalp."""
@@ -64,6 +99,12 @@ def template_head() -> Head:
     fit = surfaces_fit_image(anatomy, image)
     note = "Template anatomy: positions are those of an average head, not of this person's."
     return Head(anatomy, image, find_scalp(image), fit, "" if fit.ok else fit.reason, (note,))
+
+
+def in_mni(person: PersonFiles) -> bool:
+    """Tell whether positions of a person are in MNI space: on the template, or on surfaces warped to it."""
+    found = person.surfaces
+    return found is None or not found.complete or found.space == "standard"
 
 
 def read_head(person: PersonFiles) -> Head:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actionloop import facts, files
-from actionloop.brain import Scalp, examine_head, scalp_of
+from actionloop.brain import Scalp, scalp_of
 from actionloop.errors import OptionError
 from actionloop.field import (
     HeadModel,
@@ -200,9 +200,9 @@ class MissingScalp:
 
 def missing_scalp(head: Head, scalp: Scalp) -> MissingScalp:
     """Look for cuts in the T1 of a head: a face removed, ends of the image, patches without skull."""
-    if head.image is None or head.scalp is None:
+    exam = head.exam
+    if exam is None or head.scalp is None:
         return MissingScalp(scalp, np.zeros((0, 3)))
-    exam = examine_head(head.image, head.scalp)
     return MissingScalp(head.scalp, head.scalp.vertices[exam.cut], exam.reasons)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from actionloop.poses import (
     Hotspot,
     PoseSearch,
     equal_field,
+    fields_around,
     hand_distance,
     place_hotspot,
 )
@@ -60,8 +61,16 @@ class Motor:
     doses: Mapping[str, Dose] = field(default_factory=dict)
     reason: str = ""
 
-    def recorded(self) -> dict[str, Any]:
-        """Return what the provenance says of it."""
+    def recorded(self, *, withheld: Collection[str] = (), posed: bool = True) -> dict[str, Any]:
+        """Return what provenance and sidecar say of it.
+
+        Parameters
+        ----------
+        withheld : collection of str
+            Targets whose output is left out.
+        posed : bool
+            False leaves the pose over the hotspot out.
+        """
         hotspot, made = self.hotspot, self.made
         return {
             "given_ras": hotspot.given_ras.tolist(),
@@ -74,9 +83,9 @@ class Motor:
             "hand_network": None if self.distance is None else _finite(asdict(self.distance)),
             "near_hand_network": None if self.distance is None else self.distance.near,
             "threshold_percent": self.threshold_percent,
-            "pose": None if made is None else made.matrix.tolist(),
-            "field": None if made is None else {name: getattr(made, name) for name in _NUMBERS},
-            "outputs": {name: asdict(dose) for name, dose in self.doses.items()},
+            "pose": None if made is None or not posed else made.matrix.tolist(),
+            "field": None if made is None else {name: getattr(made, name) for name in (*_NUMBERS, "around")},
+            "outputs": {name: asdict(dose) for name, dose in self.doses.items() if name not in withheld},
             "reason": self.reason,
         }
 
@@ -97,11 +106,12 @@ def hotspot_of(wanted: PoseSettings, head: Head) -> Hotspot | None:
 
 
 def judge_motor(
-    wanted: PoseSettings,
+    hotspot: Hotspot | None,
     head: Head,
     network_map: NetworkMap,
     searches: Sequence[PoseSearch],
     *,
+    threshold_percent: float | None = None,
     made: HandField | None,
     reason: str = "",
 ) -> Motor | None:
@@ -109,11 +119,13 @@ def judge_motor(
 
     Parameters
     ----------
-    wanted : PoseSettings
+    hotspot : Hotspot or None
     head : Head
     network_map : NetworkMap
         On the vertices of the cortex; it is not changed.
     searches : sequence of PoseSearch
+    threshold_percent : float, optional
+        Motor threshold, per cent of maximum stimulator output.
     made : HandField or None
         Of the coil over the hotspot.
     reason : str
@@ -124,7 +136,6 @@ def judge_motor(
     Motor or None
         None without a hotspot.
     """
-    hotspot = hotspot_of(wanted, head)
     if hotspot is None:
         return None
     name, side = facts.load("poses")["hotspot"]["network"], hotspot.hemisphere
@@ -136,31 +147,47 @@ def judge_motor(
         distance = hand_distance(hotspot, head.anatomy, hand)
     doses = {}
     if made is not None:
-        doses = {
-            one.name: equal_field(made.hand_v_per_m, one.best.target_v_per_m, threshold_percent=wanted.motor_threshold)
-            for one in searches
-        }
+        doses = {one.name: _dose(made, one, head, threshold_percent=threshold_percent) for one in searches}
     return Motor(
         hotspot=hotspot,
         network=known.get(label, "unassigned"),
         distance=distance,
         own=head.anatomy.own,
-        threshold_percent=wanted.motor_threshold,
+        threshold_percent=threshold_percent,
         made=made,
         doses=doses,
         reason="" if doses else reason,
     )
 
 
+def _dose(made: HandField, search: PoseSearch, head: Head, *, threshold_percent: float | None) -> Dose:
+    """Work out the output for one target, and its range by other choices of the cortex that counts."""
+    surface = head.anatomy.surface(search.hemisphere)
+    vertex = int(np.linalg.norm(surface.vertices - search.aim_ras, axis=1).argmin())
+    return equal_field(
+        made.hand_v_per_m,
+        search.best.target_v_per_m,
+        threshold_percent=threshold_percent,
+        around=(made.around, fields_around(search.field_v_per_m[search.hemisphere], surface, vertex)),
+    )
+
+
 def hand_to_arrays(made: HandField) -> Arrays:
     """Return the field at the hand as arrays that `hand_from_arrays` understands."""
-    return {"matrix": made.matrix, "number": np.array([float(getattr(made, name)) for name in _NUMBERS])}
+    return {
+        "matrix": made.matrix,
+        "number": np.array([float(getattr(made, name)) for name in _NUMBERS]),
+        "around_names": np.array(list(made.around), dtype=str),
+        "around": np.array(list(made.around.values()), dtype=np.float64),
+    }
 
 
 def hand_from_arrays(arrays: Mapping[str, np.ndarray[Any, Any]]) -> HandField:
     """Return the field that was kept."""
-    known = dict(zip(_NUMBERS, map(float, arrays["number"]), strict=True))
-    return HandField(arrays["matrix"], **{**known, "n_vertices": int(known["n_vertices"])})  # type: ignore[arg-type]
+    known: dict[str, Any] = dict(zip(_NUMBERS, map(float, arrays["number"]), strict=True))
+    known["n_vertices"] = int(known["n_vertices"])
+    around = dict(zip(arrays["around_names"].tolist(), map(float, arrays["around"]), strict=True))
+    return HandField(arrays["matrix"], **known, around=around)
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,7 @@ def dose_words(motor: Motor, search: PoseSearch) -> list[str]:
         f"{number(made.hand_v_per_m)} V/m per A/µs over the hand's cortex ({made.n_vertices} vertices within "
         f"{radius:g} mm; mean |E| {number(made.mean_v_per_m)}), and {number(dose.target_v_per_m)} over {search.name} "
         f"with its best pose. The same field needs {number(dose.ratio)} times the output of the hand.",
+        _range_words(dose),
         _output_words(dose),
         "This equalises the field of a threshold at another place. It is not a treatment dose: what field these "
         "networks need is not known. Limits of intensity are checked elsewhere, not here.",
@@ -77,11 +78,24 @@ def dose_words(motor: Motor, search: PoseSearch) -> list[str]:
     return words
 
 
+def _range_words(dose: Dose) -> str:
+    """Say how far the ratio depends on the cortex that counts."""
+    if not dose.ratios:
+        return "By other choices of the cortex that counts it was not worked out."
+    least, most = (choose(dose.ratios, key=lambda name: dose.ratios[name]) for choose in (min, max))
+    low, high = (number(one) for one in dose.ratio_range)
+    return (
+        f"Which cortex counts matters: by the choices compared (mean, high percentile and highest |E| around hand and "
+        f"target) the ratio runs from {low} to {high}; lowest by {least} ({number(dose.ratios[least])}), highest by "
+        f"{most} ({number(dose.ratios[most])})."
+    )
+
+
 def _output_words(dose: Dose) -> str:
     if dose.output_percent is None:
         return "No motor threshold was given (--motor-threshold), so only the ratio is known."
     said = f"With the motor threshold of {number(dose.threshold_percent or 0.0, 0)} % that is "
-    said += f"{number(dose.output_percent, 0)} % of maximum stimulator output"
+    said += f"{number(dose.output_percent, 0)} % of maximum stimulator output{_span(dose)}"
     if not dose.possible:
         return f"{said}: more than 100 % cannot be given, so this coil does not reach that field there."
     return f"{said}, with the coil and the stimulator that the threshold was found with."
@@ -103,7 +117,9 @@ def motor_in_short(motor: Motor) -> list[str]:
         lines[0] += f", {distance.along_mm:.0f} mm along the cortex from the map's hand network"
     lines += [f"warning: {words}" for words in hotspot_warnings(motor)]
     for name, dose in motor.doses.items():
-        told = f"{dose.ratio:.2f} times the output at the hand"
+        told = "{:.2f} times the output at the hand ({:.2f} to {:.2f} by the cortex that counts)".format(
+            dose.ratio, *dose.ratio_range
+        )
         if dose.output_percent is not None:
             told += f", {dose.output_percent:.0f} % of maximum" + ("" if dose.possible else ", which cannot be given")
         lines.append(f"field of the motor threshold at {name}: {told} (not a treatment dose)")
@@ -117,15 +133,26 @@ def _table(motor: Motor) -> Table:
             number(dose.hand_v_per_m),
             number(dose.target_v_per_m),
             number(dose.ratio),
-            None if dose.output_percent is None else f"{number(dose.output_percent, 0)} %",
+            " to ".join(map(number, dose.ratio_range)),
+            None if dose.output_percent is None else f"{number(dose.output_percent, 0)} %{_span(dose)}",
             {None: "not known", True: "yes", False: "no: above 100 %"}[dose.possible],
         ]
         for name, dose in motor.doses.items()
     ]
-    columns = ["Target", "At the hand, V/m per A/µs", "At the target, V/m per A/µs", "Ratio", "Output", "Can be given"]
+    fields = [f"At the {place}, V/m per A/µs" for place in ("hand", "target")]
+    columns = ["Target", *fields, "Ratio", "Range of the ratio", "Output", "Can be given"]
     return Table(
         "The output that makes the field of the motor threshold",
         columns,
         rows,
-        "Ratio: output at the target over output at the hand, for equal fields. Not a treatment dose.",
+        "Ratio: output at the target over output at the hand, for equal fields. Range, and in brackets that of the "
+        "output: by other choices of the cortex that counts (mean, high percentile, highest |E|, two distances). Not a "
+        "treatment dose.",
     )
+
+
+def _span(dose: Dose) -> str:
+    """Say in brackets the range of the output; empty where there is none."""
+    if dose.output_range_percent is None or not dose.ratios:
+        return ""
+    return " ({} to {} %)".format(*(number(one, 0) for one in dose.output_range_percent))

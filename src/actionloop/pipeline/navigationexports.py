@@ -12,6 +12,7 @@ import numpy as np
 
 from actionloop import facts, files, navigation
 from actionloop.errors import GeometryError
+from actionloop.field import dipole_coil
 from actionloop.navigation import SYSTEMS, Reading
 from actionloop.pipeline.exported import ExportedFile, Handed, Shelf, side_words
 from actionloop.pipeline.personjob import PersonResult
@@ -44,6 +45,33 @@ def withheld_words(result: PersonResult) -> str:
     if safety.stopped(force=result.job.settings.force):
         reasons.append(safety.screening.in_words())
     return "; ".join(reasons)
+
+
+def withheld_poses(result: PersonResult) -> dict[str, str]:
+    """Say by target why no pose of it stands in a file that a machine reads; targets that are exported are left out."""
+    safety, exported = result.job.safety, {one.name for one in result.exported}
+    stopped = safety.stopped(force=result.job.settings.force)
+    return {
+        target.name: safety.screening.in_words() if stopped else _doubt_words(result, target)
+        for target in (*result.targets, *result.asked)
+        if target.name not in exported
+    }
+
+
+def told_withheld(targets: Sequence[Target], withheld: Mapping[str, str]) -> list[Target]:
+    """Put the reason why a pose is withheld in place of its note."""
+    return [
+        replace(target, pose=replace(target.pose, note=f"withheld: {withheld[target.name]}"))
+        if target.pose is not None and target.name in withheld
+        else target
+        for target in targets
+    ]
+
+
+def _doubt_words(result: PersonResult, target: Target) -> str:
+    if verdict_of(result, target) is None:
+        return f"its reliability could not be judged: {result.unjudged}"
+    return f"it is not reliable ({_verdict_words(result, target)})"
 
 
 def navigation_poses(result: PersonResult) -> list[CoilPose]:
@@ -143,11 +171,27 @@ def put_navigation(shelf: Shelf, result: PersonResult, handed: Handed) -> None:
             key = f"{system}_json" if suffix.endswith("_markers.json") else system
             handed.add(about, shelf.put(key, partial(_write, content=content)))
         if system == "simnibs":
-            script = navigation.write_simnibs_script(
-                poses, image=image, head_folder=_head_folder(result), coil_file=_coil_file(result)
-            )
-            path = shelf.put(SCRIPT, partial(files.write_text, text=script))
-            handed.add(about, path, name="SimNIBS script", note=_coil_note(result))
+            _put_script(shelf, result, handed, about=about, poses=poses)
+
+
+def _put_script(
+    shelf: Shelf, result: PersonResult, handed: Handed, *, about: ExportedFile, poses: Sequence[CoilPose]
+) -> None:
+    """Write the script for SimNIBS, and beside it a coil that comes with this program, which SimNIBS does not have."""
+    image, given = result.head.image, coil_file(result.job.settings.pose.coil)
+    assert image is not None
+    name = "" if given is None else given.name
+    if given is None:
+        beside = shelf.put("simnibs-coil", partial(files.write_coil, coil=dipole_coil(_coil_name(result))))
+        name = beside.rpartition("/")[2]
+        handed.add(
+            about, beside, name="SimNIBS coil", note="The program's own coil as dipoles; keep it beside the script."
+        )
+    script = navigation.write_simnibs_script(
+        poses, image=image, head_folder=_head_folder(result), coil_file=name, coil_beside=given is None
+    )
+    path = shelf.put(SCRIPT, partial(files.write_text, text=script))
+    handed.add(about, path, name="SimNIBS script", note=_coil_note(result))
 
 
 def _write(path: Path, *, content: str | bytes) -> None:
@@ -180,17 +224,16 @@ def _coil_name(result: PersonResult) -> str:
     return path.stem if path is not None else given or str(facts.load("field")["coil"]["default"])
 
 
-def _coil_file(result: PersonResult) -> str:
-    path = coil_file(result.job.settings.pose.coil)
-    return f"{_coil_name(result)}.ccd" if path is None else path.name
-
-
 def _coil_note(result: PersonResult) -> str:
     """Say what has to be done before the script runs."""
     folder = f"Run it beside the head model {_head_folder(result)!r} made from this T1."
-    if coil_file(result.job.settings.pose.coil) is not None:
-        return folder
-    return f"{folder} SimNIBS has no file of the coil {_coil_name(result)!r}: name your coil's own file in 'fnamecoil'."
+    given = coil_file(result.job.settings.pose.coil)
+    if given is not None:
+        return f"{folder} Unless SimNIBS itself has the coil {given.name!r}, put the full path into 'fnamecoil'."
+    return (
+        f"{folder} SimNIBS has no coil {_coil_name(result)!r}: the file written beside the script holds it. Name your "
+        "stimulator's own coil in 'fnamecoil' where its field matters."
+    )
 
 
 def _frame_words(image: Image) -> str:

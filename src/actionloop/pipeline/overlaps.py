@@ -154,7 +154,7 @@ def _write(request: OverlapRequest, found: Overlap, pain: FloatArray, networks: 
 
 def _picture(pain: FloatArray, networks: Networks) -> bytes:
     axis = files.template_grayordinates().cortex()
-    views = figures.surface_views(files.template_anatomy(), pixels_per_mm=2.0)
+    views = figures.surface_views(files.template_anatomy())
     n = axis.n_vertices
     values = axis.from_mesh(pain[:n], pain[n:])
     limit = float(np.nanpercentile(np.abs(values), 98)) or 1.0

@@ -11,6 +11,7 @@ from typing import Any
 from actionloop import files
 from actionloop.networks import DEFAULT_METHOD
 from actionloop.pipeline.comfort import comfort_part
+from actionloop.pipeline.enginepage import compared_in_short, compared_part
 from actionloop.pipeline.exported import Handed, Shelf
 from actionloop.pipeline.exports import entities_of, network_table
 from actionloop.pipeline.handedpage import handed_content
@@ -115,7 +116,11 @@ def _trust(result: PersonResult, say: Callable[[str], None]) -> TrustContent:
 def _coil(result: PersonResult, say: Callable[[str], None]) -> CoilContent | None:
     """Put together what the page says of the coil; None where no field was asked for."""
     posing = result.posing
-    parts = [part for part in (posing.motor and motor_part(posing.motor), comfort_part(result)) if part]
+    parts = [
+        part
+        for part in (posing.motor and motor_part(posing.motor), comfort_part(result), compared_part(result))
+        if part
+    ]
     if result.job.settings.pose.engine == "geometric" and not parts:
         return None
     content = pose_section(
@@ -148,6 +153,7 @@ def in_short(result: PersonResult, handed: Handed) -> str:
     for search in result.posing.searches:
         lines += [_pose_in_short(search), *([out_of_reach(search)] if out_of_reach(search) else [])]
     lines += [] if result.posing.motor is None else motor_in_short(result.posing.motor)
+    lines += compared_in_short(result.compared)
     lines += [f"for navigation: {one.path}" for one in handed.of("navigation")]
     imaging, sheets = handed.of("imaging"), handed.of("tape")
     lines += [f"for imaging: {len(imaging)} overlays, meshes or series, listed in the report"] * bool(imaging)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from actionloop import facts, files
 from actionloop.networks import find_method
 from actionloop.pipeline.cleaning import OURS, describe_cleaning
+from actionloop.pipeline.motor import Motor
 from actionloop.pipeline.personjob import PersonResult
 from actionloop.pipeline.posewords import preview_words
 from actionloop.pipeline.posing import Posing
@@ -67,7 +69,27 @@ def _pose_sentences(result: PersonResult) -> list[str]:
         said.append("The head model is a template's head carried over, which is approximate.")
     if len(posing.searches) < sum(target.pose is not None for target in result.targets):
         said.append("Poses of other targets are geometric.")
-    return said
+    return [*said, *([] if posing.motor is None else dose_sentences(posing.motor))]
+
+
+def dose_sentences(motor: Motor) -> list[str]:
+    """Say how the output for equal fields was worked out; empty where it was not, or without a motor threshold."""
+    doses = {name: dose for name, dose in motor.doses.items() if dose.output_range_percent is not None}
+    if not doses or motor.threshold_percent is None:
+        return []
+    radius_mm = facts.load("poses")["hotspot"]["radius_mm"]
+    told = []
+    for name, dose in doses.items():
+        low, high = dose.output_range_percent or (math.nan, math.nan)
+        beyond = "" if dose.possible else ", which cannot be given"
+        told.append(f"{name} {dose.output_percent:.0f} % ({low:.0f} to {high:.0f} %){beyond}")
+    return [
+        f"The motor threshold was {motor.threshold_percent:g} % of maximum stimulator output at the motor hotspot. The "
+        "outputs that make the same electric field (length of its mean; same coil; at the hand over the cortex within "
+        f"{radius_mm:g} mm of the hotspot) at the targets are: {'; '.join(told)}. In brackets: range by other choices "
+        "of the cortex that counts (mean, high percentile, highest field). This equalises fields and is not a "
+        "treatment dose."
+    ]
 
 
 def _preview_sentences(posing: Posing) -> list[str]:

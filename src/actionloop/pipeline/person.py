@@ -12,6 +12,7 @@ from actionloop.networks import amn_regions, find_method, scan_nodes
 from actionloop.pipeline.aiming import aim_at, wanted_targets
 from actionloop.pipeline.brought import Brought, bring, open_brought
 from actionloop.pipeline.controls import Recipe, on_vertices
+from actionloop.pipeline.foreign import compare_engines, foreign_key
 from actionloop.pipeline.head import Head, read_head, template_head
 from actionloop.pipeline.lesion import lesion_rows
 from actionloop.pipeline.otherwise import Otherwise
@@ -32,7 +33,7 @@ from actionloop.pipeline.stages import (
 from actionloop.pipeline.steps import Steps
 from actionloop.pipeline.trust import judge_targets
 from actionloop.reliability.matching import Ruler
-from actionloop.targets import rank_targets, read_sites
+from actionloop.targets import piece_depths, rank_targets, read_sites
 from actionloop.types import BoolArray, NetworkMap, Piece, Prior, SiteReading, Target
 
 __all__ = ["STEPS", "PersonJob", "PersonResult", "best_targets", "find_targets", "job_keys", "run_person"]
@@ -131,8 +132,12 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         [*wanted_targets(job.settings.pose.targets, targets, candidates), *asked],
         sites,
         reliability,
+        hotspot=brought.hotspot,
         kept=(steps, keys["head"], keys["map"]),
         progress=progress,
+    )
+    compared = compare_engines(
+        job, head, network_map, posing, kept=(steps, foreign_key(job, hashes, keys["head"])), progress=progress
     )
     fc_names = tuple(name for name in OF_INTEREST if name in network_map.names and network_map.members(name).any())
     fc_keys = np.array([network_map.key(name) for name in fc_names], dtype=np.int64)
@@ -162,6 +167,7 @@ def run_person(job: PersonJob, steps: Steps, *, progress: Progress) -> PersonRes
         notes=_notes(job, head, lesion, prior),
         input_sha256=hashes,
         key=keys["person"],
+        compared=compared,
     )
 
 
@@ -187,12 +193,7 @@ def find_targets(
     template = files.template_anatomy()
     nodes = scan_nodes(network_map, head.anatomy, template)
     regions = amn_regions(network_map, head.anatomy, template, area=area_names())
-    scalp = head.scalp
-    if scalp is not None:
-        nodes, regions = (
-            [replace(piece, depth_mm=float(scalp.nearest(piece.centre_ras)[2])) for piece in pieces]
-            for pieces in (nodes, regions)
-        )
+    nodes, regions = (piece_depths(pieces, head.scalp) for pieces in (nodes, regions))
     islands = [piece for piece in regions if piece.name.startswith("AMN dlPFC")]
     targets = rank_targets(
         network_map,
@@ -200,7 +201,7 @@ def find_targets(
         islands,
         anatomy=head.anatomy,
         template=template,
-        scalp=scalp,
+        scalp=head.scalp,
         image=head.image,
         pain=settings.pain(),
     )

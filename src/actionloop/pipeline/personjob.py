@@ -10,12 +10,14 @@ from typing import Any
 from actionloop import files
 from actionloop.files import PersonFiles
 from actionloop.pipeline.brought import Brought
+from actionloop.pipeline.engines import given_files
 from actionloop.pipeline.head import Head
 from actionloop.pipeline.headmodels import head_key, label_file
 from actionloop.pipeline.posing import Posing, coil_file
 from actionloop.pipeline.safety import Safety
 from actionloop.pipeline.series import PersonSeries
 from actionloop.pipeline.settings import Settings
+from actionloop.pipeline.sidebyside import ForeignField
 from actionloop.pipeline.steps import key_of
 from actionloop.pipeline.trust import trusted
 from actionloop.reliability import Reliability
@@ -49,12 +51,25 @@ class PersonJob:
     def inputs(self) -> tuple[Path, ...]:
         """Every file that is read for this person, but for a DICOM series, whose file names may hold a person's."""
         pose, safety = self.settings.pose, self.settings.safety
-        own = (path for path in (coil_file(pose.coil), label_file(pose.labels)) if path is not None)
         given = (
-            *(self.prior_file, self.map_file, self.lesion_file, pose.head, self.settings.export.fiducials),
-            *(safety.protocol, safety.screening, pose.tolerability, *own),
+            *(*self.prior_files, self.map_file, self.lesion_file, *self.coil_and_head, self.settings.export.fiducials),
+            *(safety.protocol, safety.screening, pose.tolerability, *given_files(pose)),
         )
         return (*self.person.files, *(path for path in given if path is not None))
+
+    @property
+    def prior_files(self) -> tuple[Path, ...]:
+        """The prior that was given, and the file of its names where that lies beside it."""
+        if self.prior_file is None:
+            return ()
+        names = files.names_beside(self.prior_file)
+        return (self.prior_file,) if names is None else (self.prior_file, names)
+
+    @property
+    def coil_and_head(self) -> tuple[Path | None, Path | None, Path | None]:
+        """Files of the coil, of another program's head model, and of what its numbers mean."""
+        pose = self.settings.pose
+        return coil_file(pose.coil), pose.head, label_file(pose.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +118,8 @@ class PersonResult:
     input_sha256 : mapping of path to hash
     key : str
         Hash of everything that shaped this result.
+    compared : tuple of ForeignField
+        Fields of other programs beside ours.
     """
 
     job: PersonJob
@@ -130,6 +147,7 @@ class PersonResult:
     notes: tuple[str, ...]
     input_sha256: Mapping[str, str]
     key: str
+    compared: tuple[ForeignField, ...] = ()
 
     @property
     def trusted(self) -> tuple[Target, ...]:
@@ -184,12 +202,14 @@ def job_keys(job: PersonJob, hashes: Mapping[str, str]) -> dict[str, str]:
         {
             "series": series,
             "head": head,
-            "prior": contents(job.prior_file, job.map_file, job.lesion_file),
+            "prior": contents(*job.prior_files, job.map_file, job.lesion_file),
             "mapping": settings.mapping.resolved(),
             "template_image": job.template_image,
         }
     )
-    brought = [contents(settings.export.fiducials, settings.pose.tolerability), _series_hash(settings.export.dicom)]
+    given = contents(settings.export.fiducials, settings.pose.tolerability, *job.coil_and_head)
+    given += contents(*given_files(settings.pose))
+    brought = [given, _series_hash(settings.export.dicom)]
     safety = job.safety.recorded(force=settings.force)
     stated = {"label": person.label, "settings": settings.model_dump(), "brought": brought, "safety": safety}
     person_key = key_of({"mapping": mapping, **stated})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,9 @@ from actionloop.brain import Scalp, ScalpFit, find_scalp, fit_scalp
 from actionloop.errors import GeometryError
 from actionloop.navigation import PoseWords, describe_pose, judge_head
 from actionloop.pipeline.head import read_head
+from actionloop.pipeline.onhead import fits_template, fits_turned, template_scalp
 from actionloop.pipeline.priors import area_names
 from actionloop.types import HEMISPHERES, FloatArray, Hemisphere, Image, Surface
-
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,21 +69,15 @@ class Pointing:
 
     def judge(self, matrices: Sequence[FloatArray]) -> str:
         """Say that poses do not lie on this head, and which other head or frame they would fit; else ''."""
-        why = judge_head([_moved(one, -self.shift_mm) for one in matrices], scalp=self.scalp)
+        scalp = replace(self.scalp, vertices=self.scalp.vertices + self.shift_mm)
+        why = judge_head(matrices, scalp=scalp)
         if not why:
             return ""
-        turned = [_moved(_LPS @ one, -self.shift_mm) for one in matrices]
-        if not judge_head(matrices, scalp=template_scalp()):
+        if fits_template(matrices):
             why += " They lie on the scalp of the MNI template: these look like MNI coordinates, not this person's."
-        if not judge_head(turned, scalp=self.scalp):
+        if fits_turned(matrices, scalp):
             why += " With the signs of x and y changed they would lie on it: LPS taken for RAS, or the reverse?"
         return why
-
-
-@cache
-def template_scalp() -> Scalp:
-    """Return the scalp of the MNI template."""
-    return find_scalp(files.template_image())
 
 
 def place_names() -> dict[Hemisphere, tuple[str, ...]]:
@@ -138,8 +130,9 @@ def _own(image: Image, folder: Path) -> Pointing:
             where=folder,
             fix="give the surfaces in the space of this image, or leave --surfaces out",
         )
-    surfaces = {side: head.anatomy.surface(side, "pial") for side in HEMISPHERES}
-    return Pointing(head.scalp, surfaces, place_names(), np.zeros(3), None)
+    # Their coordinates are those of this image, whatever it is called.
+    surfaces = {side: replace(head.anatomy.surface(side, "pial"), frame=image.frame) for side in HEMISPHERES}
+    return Pointing(replace(head.scalp, frame=image.frame), surfaces, place_names(), np.zeros(3), None)
 
 
 def _carried(image: Image) -> Pointing:

@@ -17,18 +17,14 @@ from actionloop.errors import GeometryError
 from actionloop.field import casing_of, find_coil
 from actionloop.pipeline.head import Head
 from actionloop.pipeline.headmodels import FieldHead, MissingScalp, field_head, missing_scalp
-from actionloop.pipeline.motor import Motor, hand_from_arrays, hand_to_arrays, hotspot_of, judge_motor
+from actionloop.pipeline.motor import Motor, hand_from_arrays, hand_to_arrays, judge_motor
 from actionloop.pipeline.posebench import PoseBench
 from actionloop.pipeline.posestore import search_from_arrays, search_to_arrays
 from actionloop.pipeline.posewords import preview_words
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.settings import PoseSettings
 from actionloop.pipeline.steps import Arrays, Steps, key_of
-from actionloop.poses import (
-    PoseSearch,
-    make_casing,
-    plan_session,
-)
+from actionloop.poses import HandField, Hotspot, PoseSearch, make_casing, plan_session
 from actionloop.reliability import Reliability
 from actionloop.types import Coil, CoilPose, NetworkMap, SiteReading, Target
 
@@ -76,7 +72,7 @@ class Posing:
         return next((one for one in self.searches if one.name == target.name), None)
 
 
-def find_poses(
+def find_poses(  # noqa: PLR0913 - each is another kind of input
     job: PersonJob,
     head: Head,
     network_map: NetworkMap,
@@ -84,6 +80,7 @@ def find_poses(
     sites: Sequence[SiteReading],
     reliability: Reliability | None,
     *,
+    hotspot: Hotspot | None,
     kept: tuple[Steps, str, str],
     progress: Progress,
 ) -> Posing:
@@ -99,6 +96,8 @@ def find_poses(
         To be posed, best first.
     sites : sequence of SiteReading
     reliability : Reliability or None
+    hotspot : Hotspot or None
+        The person's motor hotspot on the cortex.
     kept : (Steps, str, str)
         Finished steps, the key of the head model, and that of the map.
     progress : Progress
@@ -113,14 +112,14 @@ def find_poses(
         A coil or a head model that cannot be used.
     """
     wanted = job.settings.pose
+    judge = partial(judge_motor, hotspot, head, network_map, threshold_percent=wanted.motor_threshold)
     if wanted.engine == "geometric":
         reason = "a field was not asked for (--engine geometric)"
-        return Posing(reason=reason, motor=judge_motor(wanted, head, network_map, (), made=None, reason=reason))
+        return Posing(reason=reason, motor=judge((), made=None, reason=reason))
     coil = choose_coil(wanted.coil, stimulator=wanted.stimulator)
     if not targets:
         reason = "there is no target to find a pose for"
-        motor = judge_motor(wanted, head, network_map, (), made=None, reason=reason)
-        return Posing(coil=coil, reason=reason, motor=motor)
+        return Posing(coil=coil, reason=reason, motor=judge((), made=None, reason=reason))
     steps, head_key, map_key = kept
     # A preview needs no head model where the scalp is there without one.
     bare = wanted.engine == "sphere" and wanted.head is None
@@ -145,7 +144,7 @@ def find_poses(
         arrays, _ = steps.run(name, key, partial(_searched, bench, target, progress))
         searches.append(search_from_arrays(arrays))
     shared = key_of({"head": head_key, "coil": shaped["coil"], "poses": facts.load("poses")["version"]})
-    motor = _motor(bench, (head, network_map), searches, cuts, kept=(steps, shared), progress=progress)
+    made_at_hand, why_not = _at_hand(bench, hotspot, head, searches, cuts, kept=(steps, shared), progress=progress)
     posing = Posing(
         searches=tuple(searches),
         coil=coil,
@@ -155,27 +154,27 @@ def find_poses(
         notes=tuple(told),
         session=_session(searches, coil),
         reason="" if searches else "the scalp over every target is cut away in the T1",
-        motor=motor,
+        motor=judge(searches, made=made_at_hand, reason=why_not),
     )
     return posing if wanted.engine == "fem" else _as_preview(posing, bench)
 
 
-def _motor(
+def _at_hand(
     bench: PoseBench,
-    about: tuple[Head, NetworkMap],
+    hotspot: Hotspot | None,
+    head: Head,
     searches: Sequence[PoseSearch],
     cuts: MissingScalp,
     *,
     kept: tuple[Steps, str],
     progress: Progress,
-) -> Motor | None:
-    """Solve the coil over the motor hotspot, a step of its own, and judge the hotspot."""
-    (head, network_map), (steps, shared), wanted = about, kept, bench.wanted
-    hotspot = hotspot_of(wanted, head)
+) -> tuple[HandField | None, str]:
+    """Solve the coil over the motor hotspot, a step of its own; or say why not."""
+    steps, shared = kept
     if hotspot is None:
-        return None
-    made, reason = None, ""
-    if wanted.engine != "fem":
+        return None, ""
+    reason = ""
+    if bench.wanted.engine != "fem":
         reason = "a preview does not say how fields compare (--engine fem does)"
     elif not head.anatomy.own:
         reason = "the head is the template's, and the field at this person's hand is not known"
@@ -183,15 +182,15 @@ def _motor(
         reason = "no target has a pose by its field"
     elif cuts.near_place(hotspot.given_ras):
         reason = "the scalp over the motor hotspot is cut away in the T1"
-    else:
-        place = [hotspot.kind, hotspot.hemisphere, hotspot.vertex, hotspot.given_ras.tolist()]
-        key = key_of({"shared": shared, "place": place, "settings": facts.load("poses")["hotspot"]})
-        try:
-            arrays, _ = steps.run("motorhotspot", key, lambda: hand_to_arrays(bench.hand(hotspot, progress)))
-            made = hand_from_arrays(arrays)
-        except GeometryError as error:
-            reason = error.problem
-    return judge_motor(wanted, head, network_map, searches, made=made, reason=reason)
+    if reason:
+        return None, reason
+    place = [hotspot.kind, hotspot.hemisphere, hotspot.vertex, hotspot.given_ras.tolist()]
+    key = key_of({"shared": shared, "place": place, "settings": facts.load("poses")["hotspot"]})
+    try:
+        arrays, _ = steps.run("motorhotspot", key, lambda: hand_to_arrays(bench.hand(hotspot, progress)))
+    except GeometryError as error:
+        return None, error.problem
+    return hand_from_arrays(arrays), ""
 
 
 def _as_preview(posing: Posing, bench: PoseBench) -> Posing:

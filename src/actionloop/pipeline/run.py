@@ -13,8 +13,9 @@ from threadpoolctl import threadpool_limits
 from actionloop import files
 from actionloop.errors import ActionloopError, OptionError
 from actionloop.files import OutputFolder, PersonFiles
-from actionloop.pipeline.brought import require_one_person
+from actionloop.pipeline.brought import require_one_person, require_one_place
 from actionloop.pipeline.choice import Choice
+from actionloop.pipeline.engines import require_engines
 from actionloop.pipeline.exports import write_results
 from actionloop.pipeline.lemon import demo_person
 from actionloop.pipeline.page import in_short, write_report
@@ -97,6 +98,7 @@ def plan(request: PlanRequest, *, progress: Progress) -> list[Outcome]:
         )
     files.require(groups=("plan",))
     require_one_person(request.settings, len(_labels(request)))
+    require_engines(request.settings.pose, len(_labels(request)))
     safety = read_safety(request.settings.safety)
     found: list[tuple[str, PersonFiles | ActionloopError]] = []
     for label in _labels(request):
@@ -106,6 +108,8 @@ def plan(request: PlanRequest, *, progress: Progress) -> list[Outcome]:
             if request.stop_on_first_crash or len(_labels(request)) == 1:
                 raise
             found.append((label, error))
+    people = [one for _, one in found if isinstance(one, PersonFiles)]
+    require_one_place(request.settings, people, n_people=len(found))
     if request.dry_run:
         return [Outcome(label, isinstance(one, PersonFiles), _dry(one)) for label, one in found]
     outcomes: list[Outcome] = []

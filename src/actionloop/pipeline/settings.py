@@ -123,7 +123,8 @@ class PoseSettings(BaseModel):
     `targets` is 'best' (the best SCAN and the best AMN target, for one session), 'all', or names of targets.
     `coordinate` is a place to aim at besides, RAS mm of the exported frame. `head` is a tissue-label image or a mesh of
     another program, `labels` says what its numbers mean. `motor_hotspot` is a place over the hand, RAS mm as well,
-    `motor_threshold` is in per cent of maximum stimulator output, `tolerability` a table of ratings.
+    `motor_threshold` is in per cent of maximum stimulator output, `tolerability` a table of ratings. `compare` names
+    other programs, `compare_head` is their head; `foreign_fields` are their results, computed for `foreign_didt` A/s.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -140,6 +141,10 @@ class PoseSettings(BaseModel):
     motor_hotspot: tuple[float, float, float] | None = None
     motor_threshold: float | None = None
     tolerability: Path | None = None
+    compare: tuple[Literal["simnibs", "cunibs"], ...] = ()
+    compare_head: Path | None = None
+    foreign_fields: tuple[Path, ...] = ()
+    foreign_didt: float = Field(default=1e6, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _check_motor(self) -> PoseSettings:

@@ -12,13 +12,9 @@ from scipy.spatial import cKDTree
 from actionloop import facts, figures, files, navigation
 from actionloop.brain import (
     Arc,
-    Fiducials,
-    Scalp,
     ScalpLines,
     ScalpMeasure,
     beam_f3,
-    carry_affine,
-    find_fiducials,
     lay_lines,
     measure_point,
     ray_over,
@@ -125,7 +121,7 @@ def _ground(result: PersonResult) -> _Ground | None:
         head = template_head()
     if head.scalp is None or head.image is None:
         return None
-    marks = result.brought.fiducials or found_fiducials(head, head.scalp)
+    marks = result.brought.fiducials or head.found_fiducials()
     missing = missing_scalp(head, head.scalp)
     cut = missing.cut
     ground = _Ground(head, lay_lines(head.scalp, marks), head.image, cut, missing.reasons)
@@ -134,24 +130,6 @@ def _ground(result: PersonResult) -> _Ground | None:
     ground.require_skin(ground.lines.nasion_inion.points, "line from nasion to inion")
     ground.require_skin(ground.lines.tragus.points, "line from tragus to tragus")
     return ground
-
-
-def found_fiducials(head: Head, scalp: Scalp) -> Fiducials:
-    """Find the landmarks by the vertices that this cortex shares with the template's.
-
-    Raises
-    ------
-    GeometryError
-        Landmarks that cannot be trusted.
-    """
-    template = files.template_anatomy()
-    both = [
-        np.concatenate([anatomy.surface(side).vertices for side in HEMISPHERES]) for anatomy in (template, head.anatomy)
-    ]
-    marks = find_fiducials(scalp, from_mni=carry_affine(*both))
-    if marks.doubts:
-        raise GeometryError(" ".join(marks.doubts).rstrip("."))
-    return marks
 
 
 def _sheet(result: PersonResult, target: Target, ground: _Ground, names: dict[Hemisphere, list[str]]) -> SheetContent:

@@ -38,7 +38,7 @@ def series_of(job: PersonJob, steps: Steps, key: str, progress: Progress) -> Per
             say=progress.note,
         )
         return {
-            **_voxel_arrays(loaded.series.grayordinates),
+            **voxel_arrays(loaded.series.grayordinates),
             **_motion_arrays(loaded.motion),
             "data": np.asarray(loaded.series.data, dtype=np.float32),
             "tr_s": np.array(loaded.series.tr_s),
@@ -51,12 +51,12 @@ def series_of(job: PersonJob, steps: Steps, key: str, progress: Progress) -> Per
     runs, cleaning, words = json.loads(str(arrays["text"]))
     source = ", ".join(run.paths[0].name for run in job.person.runs)
     parcels = parcels_of(job.person)
-    axis = _axis(arrays) if parcels is None else parcels.axis
+    axis = axis_of(arrays) if parcels is None else parcels.axis
     series = Timeseries(arrays["data"], axis, float(arrays["tr_s"]), source, tuple(words))
     return PersonSeries(series, tuple(int(n) for n in arrays["lengths"]), tuple(runs), cleaning, _motion(arrays, runs))
 
 
-def _voxel_arrays(axis: Grayordinates) -> Arrays:
+def voxel_arrays(axis: Grayordinates) -> Arrays:
     """Return what of an axis has to be kept with a step: its voxels."""
     voxels = axis.voxels
     if voxels is None:
@@ -87,7 +87,8 @@ def _motion(arrays: Arrays, runs: Sequence[Mapping[str, Any]]) -> tuple[RunMotio
     )
 
 
-def _axis(arrays: Arrays) -> Grayordinates:
+def axis_of(arrays: Arrays) -> Grayordinates:
+    """Return the standard cortical rows, and the voxels that were kept with a step."""
     cortex = files.template_grayordinates()
     if "ijk" not in arrays:
         return cortex

@@ -59,6 +59,10 @@ class Steps:
                 if not any(folder.iterdir()):
                     folder.rmdir()
 
+    def file(self, name: str, key: str) -> Path:
+        """Where the arrays of a step are, or will be."""
+        return self.folder / f"{name}-{key[:16]}.npz"
+
     def run(self, name: str, key: str, make: Callable[[], Arrays]) -> tuple[Arrays, bool]:
         """Return the arrays of a step, from the work folder if they are there.
 
@@ -68,7 +72,7 @@ class Steps:
         bool
             True when nothing had to be computed.
         """
-        path = self.folder / f"{name}-{key[:16]}.npz"
+        path = self.file(name, key)
         if path.is_file():
             with np.load(path, allow_pickle=False) as stored:
                 return {field: stored[field] for field in stored.files}, True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from actionloop.errors import GeometryError
 from actionloop.navigation import NavigationFile, plain, poses_of, side_of
-from actionloop.pipeline.onhead import Doubt, doubt_frame, doubt_places
+from actionloop.pipeline.onhead import Doubt, Look, doubt_frame, look_at_head
 from actionloop.types import CoilPose, Image
 
 _NAMED = 5
@@ -41,13 +41,63 @@ def tied_image(found: NavigationFile, image: Image, *, where: Path) -> Image:
     return image
 
 
-def doubts_of(found: NavigationFile, image: Image | None) -> list[Doubt]:
-    """Doubt that a file which states no image belongs to this one; nothing to doubt where it states it."""
+def look_over(found: NavigationFile, image: Image | None, *, force: bool) -> tuple[list[Doubt], tuple[int, ...]]:
+    """Doubt that a file which states no image belongs to this one; nothing to doubt where it states it.
+
+    Parameters
+    ----------
+    found : NavigationFile
+    image : Image or None
+    force : bool
+        Samples off the head are a reason to doubt, as any other pose.
+
+    Returns
+    -------
+    doubts : list of Doubt
+    stray : tuple of int
+        Positions among `found.poses` of samples off the head.
+    """
     if found.tie is not None or image is None:
-        return []
+        return [], ()
     named = [(entry.label, entry.matrix) for entry in found.entries if entry.matrix is not None]
-    found_here = [doubt_frame(found.frame, image), doubt_places(named, image) if named else None]
-    return [doubt for doubt in found_here if doubt is not None]
+    look = look_at_head(named, image, samples=() if force else samples_of(found)) if named else Look(None)
+    doubts = [doubt_frame(found.frame, image), look.doubt]
+    return [doubt for doubt in doubts if doubt is not None], look.stray
+
+
+def samples_of(found: NavigationFile) -> tuple[int, ...]:
+    """Return the positions, among a file's poses, of those that say where the coil was."""
+    return tuple(position for position, entry in enumerate(found.poses) if entry.kind == "sample")
+
+
+def leave_out(found: NavigationFile, stray: Collection[int], notes: list[str], *, kept: bool = False) -> NavigationFile:
+    """Leave out the samples that lie off the head, and name them.
+
+    Parameters
+    ----------
+    found : NavigationFile
+    stray : collection of int
+        Positions among its poses.
+    notes : list of str
+        Which samples these are is added.
+    kept : bool
+        The file is written back as it was read: they stay, and are named all the same.
+
+    Returns
+    -------
+    NavigationFile
+    """
+    if not stray:
+        return found
+    off = [entry for position, entry in enumerate(found.poses) if position in stray]
+    names = ", ".join(repr(entry.label) for entry in off[:_NAMED]) + (", ..." if len(off) > _NAMED else "")
+    told = "stand in the new file as they were read" if kept else "were left out; --force writes them too"
+    notes.append(
+        f"{len(off)} of {len(samples_of(found))} samples do not lie on this head, as when the coil was lifted, and "
+        f"{told}: {names}. check-export says how far off each is."
+    )
+    gone = {id(entry) for entry in off}
+    return found if kept else replace(found, entries=tuple(one for one in found.entries if id(one) not in gone))
 
 
 def named_poses(found: NavigationFile, image: Image | None, notes: list[str]) -> list[CoilPose]:

@@ -1,7 +1,9 @@
 """Where to lay a coil: candidate poses, their field on the cortex, the search, and how sure the choice is."""
 
+from actionloop.poses.around import fields_around
 from actionloop.poses.chance import Aim, estimate_chance
 from actionloop.poses.clearance import make_casing
+from actionloop.poses.compare import FieldComparison, compare_fields
 from actionloop.poses.cortex import CortexHead
 from actionloop.poses.dose import Dose, equal_field, require_threshold
 from actionloop.poses.draws import Maps, maps_of, published_spread, soft_maps
@@ -13,7 +15,7 @@ from actionloop.poses.preview import Sphere, SphereHead, fit_sphere, preview_pos
 from actionloop.poses.search import search_pose
 from actionloop.poses.session import SessionPlan, plan_session
 from actionloop.poses.settings import SearchSettings
-from actionloop.poses.share import NetworkShares
+from actionloop.poses.share import NetworkShares, area_percentiles
 from actionloop.poses.target import PoseAim
 from actionloop.poses.tissues import conductivity_response, log_response
 
@@ -22,6 +24,7 @@ __all__ = [
     "Chance",
     "CortexHead",
     "Dose",
+    "FieldComparison",
     "HandDistance",
     "HandField",
     "Hotspot",
@@ -36,9 +39,12 @@ __all__ = [
     "SessionPlan",
     "Sphere",
     "SphereHead",
+    "area_percentiles",
+    "compare_fields",
     "conductivity_response",
     "equal_field",
     "estimate_chance",
+    "fields_around",
     "fit_sphere",
     "hand_distance",
     "hand_field",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from actionloop import facts
 from actionloop.brain import Geodesic, Scalp, vertex_areas
 from actionloop.errors import GeometryError, OptionError
+from actionloop.poses.around import fields_around
 from actionloop.poses.clearance import lift_needed
 from actionloop.poses.cortex import CortexHead
 from actionloop.poses.grid import lift_out
@@ -88,6 +89,8 @@ class HandField:
         Mean of its length; never less.
     n_vertices : int
         Averaged over.
+    around : mapping of str to float
+        |E| by other choices of the cortex that counts (`fields_around`), V/m.
     """
 
     matrix: FloatArray
@@ -95,6 +98,7 @@ class HandField:
     hand_v_per_m: float
     mean_v_per_m: float
     n_vertices: int
+    around: Mapping[str, float] = field(default_factory=dict)
 
 
 def place_hotspot(
@@ -219,14 +223,17 @@ def hand_field(head: CortexHead, hotspot: Hotspot, matrix: FloatArray, *, settin
     number = head.solved.find(pose)
     if number is None:
         number = int(head.solved.solve(pose[None], tolerance=settings.solve_tolerance)[0])
-    field = head.solved.fields(np.array([number]))[0][head.rows(hotspot.hemisphere, vertices)].astype(np.float64)
+    everywhere = head.solved.fields(np.array([number]))[0].astype(np.float64)
+    over = everywhere[head.rows(hotspot.hemisphere, vertices)]
+    length = head.spread(np.linalg.norm(everywhere, axis=1))[hotspot.hemisphere]
     area = vertex_areas(surface)[vertices]
     return HandField(
         matrix=pose,
         lift_mm=float(lift[0]),
-        hand_v_per_m=float(np.linalg.norm(np.average(field, axis=0, weights=area))),
-        mean_v_per_m=float(np.average(np.linalg.norm(field, axis=1), weights=area)),
+        hand_v_per_m=float(np.linalg.norm(np.average(over, axis=0, weights=area))),
+        mean_v_per_m=float(np.average(np.linalg.norm(over, axis=1), weights=area)),
         n_vertices=len(vertices),
+        around=fields_around(length, surface, hotspot.vertex),
     )
 
 

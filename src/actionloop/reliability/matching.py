@@ -54,10 +54,10 @@ class Ruler:
         return geodesic_mm(self.anatomy.surface(hemisphere), one, other)
 
 
-def match_piece(
-    target: Target, other: NetworkMap, anatomy: Anatomy, template: Anatomy, *, area: NDArray[np.str_]
-) -> Match:
-    """Find a target's piece in another map of the same person.
+def match_pieces(
+    targets: Sequence[Target], other: NetworkMap, anatomy: Anatomy, template: Anatomy, *, area: NDArray[np.str_]
+) -> list[Match]:
+    """Find targets' pieces in another map of the same person.
 
     SCAN nodes and AMN regions are found by name. Islands (AMN in the dlPFC) are numbered by size, which says nothing
     from map to map: the island that shares most area with the target's own is taken, else the one of that side whose
@@ -65,7 +65,7 @@ def match_piece(
 
     Parameters
     ----------
-    target : Target
+    targets : sequence of Target
     other : NetworkMap
         On the person's mesh.
     anatomy, template : Anatomy
@@ -75,18 +75,10 @@ def match_piece(
 
     Returns
     -------
-    centre_vertex : int or None
-        None where the map has no such piece.
-    distance_mm : float
-        Exact geodesic distance along the midthickness from the target to that vertex; NaN then.
+    list of (int or None, float)
+        Of each target: the centre vertex, None where the map has no such piece; and the exact geodesic distance along
+        the midthickness from the target to it, mm, NaN then.
     """
-    return match_pieces([target], other, anatomy, template, area=area)[0]
-
-
-def match_pieces(
-    targets: Sequence[Target], other: NetworkMap, anatomy: Anatomy, template: Anatomy, *, area: NDArray[np.str_]
-) -> list[Match]:
-    """Do as `match_piece` for several targets; the map's pieces are found once."""
     other = other.cortex()
     pieces = [*scan_nodes(other, anatomy, template), *amn_regions(other, anatomy, template, area=area)]
     found: list[Match] = []

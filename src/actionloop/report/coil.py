@@ -97,11 +97,14 @@ class CoilPart:
     title : str
     sentences : sequence of str
     tables : sequence of Table
+    pictures : sequence of Picture
+        Of section 'coil'.
     """
 
     title: str
     sentences: Sequence[str] = ()
     tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +122,7 @@ class CoilContent:
     plan : sequence of str
         Two coils at once, in words.
     parts : sequence of CoilPart
-        The motor hotspot, and how people bore TMS there.
+        The motor hotspot, how people bore TMS there, the field by other programs.
     notes, limits : sequence of str
     head : CoiledHead or None
         None where there is no scalp.
@@ -138,4 +141,4 @@ class CoilContent:
     @property
     def pictures(self) -> list[Picture]:
         """Every picture of the section."""
-        return [picture for target in self.targets for picture in target.pictures]
+        return [picture for one in (*self.targets, *self.parts) for picture in one.pictures]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +53,10 @@ def conventional_sites() -> list[Site]:
     ]
 
 
-def read_sites(network_map: NetworkMap, anatomy: Anatomy, template: Anatomy) -> list[SiteReading]:
-    """Tell which of this person's networks each conventional site would hit.
+def read_sites(
+    network_map: NetworkMap, anatomy: Anatomy, template: Anatomy, *, sites: Sequence[Site] | None = None
+) -> list[SiteReading]:
+    """Tell which of this person's networks each site would hit.
 
     The MNI point goes to the nearest cortical vertex of the template's midthickness, and by the shared vertices to
     the same place of this person's cortex.
@@ -65,15 +68,17 @@ def read_sites(network_map: NetworkMap, anatomy: Anatomy, template: Anatomy) -> 
         The person's, for the coordinates.
     template : Anatomy
         In MNI space.
+    sites : sequence of Site, optional
+        The conventional ones by default.
 
     Returns
     -------
     list of SiteReading
-        In the order of `conventional_sites`.
+        In the order of the sites.
     """
     readings = []
     axis = network_map.grayordinates
-    for site in conventional_sites():
+    for site in conventional_sites() if sites is None else sites:
         cortex = axis.vertices(site.hemisphere)
         places = template.surface(site.hemisphere).vertices[cortex]
         at = int(np.linalg.norm(places - site.xyz_mni, axis=1).argmin())
