@@ -311,8 +311,8 @@ Light worlds:
 {table(light)}
 
 In them all pairs share one leading and one following signal, which is the worst that can be for a mean over pairs.
-Series in time, {PARTNERS} partners that follow one leader, through wavelets, the full window, alpha to high beta and the
-weights by distance:
+Series in time, {PARTNERS} partners that follow one leader, through wavelets, the full window, alpha to high beta and
+the weights by distance:
 
 {table(series)}
 

@@ -201,15 +201,11 @@ def test_planted_decay_is_removed(law: str) -> None:
     given = trials_of((data + sizes * shape * rng.uniform(0.9, 1.1, (60, 1, 1))) * UV)
     cleaned = subtract_decay(given, rng=rng, **facts.load("tmseeg_cleaning")["steps"]["decay"]["parameters"])[0]
     late = (times > 0.016) & (times < 0.3)
-    raw, left = (one.data.mean(axis=0)[:, late] / UV - evoked[:, late] for one in (given, cleaned))
+    evoked = evoked - evoked.mean(axis=0)
+    means = [(one.data.mean(axis=0) - one.data.mean(axis=(0, 1)))[:, late] / UV for one in (given, cleaned)]
+    raw, left = (one - evoked[:, late] for one in means)
     assert np.sqrt(np.mean(left**2)) < 0.1 * np.sqrt(np.mean(raw**2))
-    assert (
-        min(
-            np.corrcoef(one, other)[0, 1]
-            for one, other in zip(cleaned.data.mean(axis=0)[:, late], evoked[:, late], strict=True)
-        )
-        > 0.85
-    )
+    assert np.corrcoef(means[1].ravel(), evoked[:, late].ravel())[0, 1] > 0.9
     assert np.array_equal(cleaned.data[:, :, times < 0], given.data[:, :, times < 0])
 
 

@@ -21,7 +21,7 @@ from actionloop.types import HEMISPHERES, SIDES, FloatArray, Grayordinates, IntA
 if TYPE_CHECKING:
     from actionloop.pipeline.lesionmaps import LesionFinding, LesionFindings, LesionRequest
 
-_SIDES = {**SIDES, "both": "both"}
+_SIDES: dict[str, str] = {"L": SIDES["L"], "R": SIDES["R"], "both": "both"}
 
 
 def write_lesions(

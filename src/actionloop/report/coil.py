@@ -141,4 +141,4 @@ class CoilContent:
     @property
     def pictures(self) -> list[Picture]:
         """Every picture of the section."""
-        return [picture for one in (*self.targets, *self.parts) for picture in one.pictures]
+        return [picture for some in (self.targets, self.parts) for one in some for picture in one.pictures]

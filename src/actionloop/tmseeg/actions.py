@@ -157,10 +157,19 @@ def average_reference(trials: Trials, *, rng: np.random.Generator) -> tuple[Tria
 
 
 def sound(
-    trials: Trials, *, rng: np.random.Generator, regularisation: float, iterations: int
+    trials: Trials,
+    *,
+    rng: np.random.Generator,
+    regularisation: float,
+    iterations: int,
+    source: str,
+    windows_s: Sequence[Span],
 ) -> tuple[Trials, Removal]:
     """Suppress channel noise; see `library.run_sound`."""
-    cleaned, noise = library.run_sound(trials, regularisation=regularisation, iterations=iterations, rng=rng)
+    windows = tuple((start, stop) for start, stop in windows_s)
+    cleaned, noise = library.run_sound(
+        trials, regularisation=regularisation, iterations=iterations, source=source, windows_s=windows, rng=rng
+    )
     worst = int(np.nanargmax(noise))
     middle = float(np.nanmedian(noise)) * 1e6
     note = f"channel noise of {middle:.2g} µV at the median, {noise[worst] * 1e6:.2g} µV at {trials.names[worst]}"

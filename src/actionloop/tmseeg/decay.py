@@ -76,10 +76,11 @@ class DecayModel:
 def fit_decay(trials: Trials, model: DecayModel) -> FloatArray:
     """Return the decay in the mean over trials: zero before the pulse, a sum of exponentials after it.
 
-    Three things add up to the mean over trials, each a Gaussian process over channels and time. Decay goes its own way at
-    every electrode and is a sum of decaying exponentials. An evoked response is alike at neighbouring electrodes, turns
-    its sign again and again, and its peaks grow wider in proportion to their time. What is left of the ongoing activity
-    is as before the pulse. The decay is its expectation given the mean over trials, all channels at once.
+    Three things add up to the mean over trials, each a Gaussian process over channels and time. Decay goes its own
+    way at every electrode and is a sum of decaying exponentials. An evoked response is alike at neighbouring
+    electrodes, turns its sign again and again, and its peaks grow wider in proportion to their time. What is left of
+    the ongoing activity is as before the pulse. The decay is its expectation given the mean over trials, all channels
+    at once.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def _expected(
     xyz_mm: FloatArray,
     model: DecayModel,
 ) -> FloatArray:
-    """Expected coefficients of the exponentials given the values; (channel, exponential)."""
+    """Return the expected coefficients of the exponentials given the values; (channel, exponential)."""
     from scipy.linalg import cho_factor, cho_solve
 
     reference = np.eye(len(values)) - 1 / len(values)
@@ -179,8 +180,8 @@ def decay_of_trials(trials: Trials, model: DecayModel) -> tuple[FloatArray, str]
     scales = trial_scales(trials, decay, window_s=(start, start + model.scale_s))
     scales /= scales.mean()
     note = (
-        f"decay of {np.median(size):.3g} µV at the median channel and {size.max():.3g} µV at most {start * 1000:g} ms after "
-        f"the pulse; trials' sizes {scales.min():.2f} to {scales.max():.2f}"
+        f"decay of {np.median(size):.3g} µV at the median channel and {size.max():.3g} µV at most {start * 1000:g} ms "
+        f"after the pulse; trials' sizes {scales.min():.2f} to {scales.max():.2f}"
     )
     return scales[:, None, None] * decay, note
 

@@ -81,9 +81,26 @@ def from_epochs(epochs: Any, trials: Trials) -> Trials:
 
 
 def run_sound(
-    trials: Trials, *, regularisation: float, iterations: int, rng: np.random.Generator
+    trials: Trials,
+    *,
+    regularisation: float,
+    iterations: int,
+    source: str,
+    windows_s: tuple[tuple[float, float], ...],
+    rng: np.random.Generator,
 ) -> tuple[Trials, FloatArray]:
     """Suppress channel noise by SOUND on the good channels, with a spherical head fitted to the electrodes.
+
+    Parameters
+    ----------
+    trials : Trials
+    regularisation : float
+    iterations : int
+    source : {'evoked', 'trials'}
+        Whether noise is told from the mean over trials or from single ones.
+    windows_s : tuple of (float, float)
+        Where it is told: what the pulse leaves is no noise of a channel.
+    rng : numpy.random.Generator
 
     Returns
     -------
@@ -98,13 +115,15 @@ def run_sound(
     """
     library = require("mne_denoise.sound")
     good = trials.good
+    seen = np.zeros(trials.data.shape[2], dtype=np.bool_)
+    for window in windows_s:
+        seen |= trials.window(*window)
     with _quiet():
         model = library.SOUND(
-            lambda_=regularisation, n_iter=iterations, sigma_source="evoked", random_state=seed_of(rng), verbose=_QUIET
+            lambda_=regularisation, n_iter=iterations, sigma_source=source, random_state=seed_of(rng), verbose=_QUIET
         )
-        epochs = to_epochs(trials, only=good)
         try:
-            cleaned = model.fit_transform(epochs)
+            model.fit(to_epochs(trials.with_data(trials.data[:, :, seen]), only=good))
         except ValueError as error:
             raise SignalError(f"SOUND could not be fitted: {error}", where=trials.source or None) from None
     noise = np.full(len(good), np.nan)
@@ -112,7 +131,9 @@ def run_sound(
     if model.best_channel_ is not None:
         estimated = np.delete(estimated, model.best_channel_)
     noise[estimated] = model.sigmas_
-    return from_epochs(cleaned, trials), noise
+    data = trials.data.copy()
+    data[:, good] = model.operator_ @ data[:, good]
+    return trials.with_data(data), noise
 
 
 def run_sspsir(

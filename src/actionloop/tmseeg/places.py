@@ -166,13 +166,14 @@ def distances_mm(places: Places, pairs: IntArray) -> FloatArray:
 def _named(places: Places, name: str) -> int:
     if name in places.names:
         return places.names.index(name)
-    electrodes: dict[str, str] = facts.load("tmseeg_measures")["sites"]["electrodes"]
-    electrode = electrodes.get(name)
-    if electrode in places.names:
-        return places.names.index(electrode)
-    if electrode is not None:
+    electrodes: dict[str, list[str]] = facts.load("tmseeg_measures")["sites"]["electrodes"]
+    standing = electrodes.get(name, [])
+    found = next((one for one in standing if one in places.names), None)
+    if found is not None:
+        return places.names.index(found)
+    if standing:
         raise OptionError(
-            f"the electrode {electrode} that stands for {name} is absent",
+            f"none of the electrodes that stand for {name} is there ({', '.join(standing)})",
             fix="name another one, or give the coil's place in mm",
         )
     raise OptionError(
