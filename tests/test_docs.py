@@ -21,6 +21,7 @@ from actionloop.cli.group import Making
 from actionloop.cli.lesions import Lesioned
 from actionloop.cli.options import Coiled, Given, How, Where, Who
 from actionloop.cli.places import read_places
+from actionloop.cli.tmseeg import Recorded
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -121,8 +122,9 @@ def test_usage_names_every_option() -> None:
     named = set(re.findall(r"`(--[a-z0-9-]+)`", usage))
     renamed = {"map_file": "--map", "from_system": "--from"}
     alone = {"--to", "--image", "--system", "--pain-map", "--networks", "--spins", "--measure"}
+    alone |= {"--steps", "--without", "--montage", "--pulses", "--electrodes", "--plan", "--trials"}
     assert alone <= named
-    groups = (Who, Where, Given, Coiled, Exporting, How, Making, Mapped, Contrasted, Lesioned, Tied, Written)
+    groups = (Who, Where, Given, Coiled, Exporting, How, Making, Mapped, Contrasted, Lesioned, Recorded, Tied, Written)
     for group in groups:
         for field in group.__dataclass_fields__:
             assert renamed.get(field, f"--{field.replace('_', '-')}") in named, field
