@@ -171,8 +171,8 @@ def responses(rng: np.random.Generator, times: FloatArray, n_trials: int) -> tup
     """Trials of an evoked response and ongoing activity, and the response; µV."""
     peaks = ((0.016, -4), (0.03, 6), (0.045, -8), (0.06, 7), (0.1, -11), (0.18, 9), (0.28, -4))
     shape = sum(size * np.exp(-0.5 * ((times - at) / (0.17 * at)) ** 2) for at, size in peaks)
-    evoked = rng.uniform(0.3, 1.0, (6, 1)) * shape
-    ongoing = np.cumsum(rng.standard_normal((n_trials, 6, len(times))), axis=2)
+    evoked = np.cos(np.linspace(0, 2 * np.pi, 12, endpoint=False) - 0.5)[:, None] * shape
+    ongoing = np.cumsum(rng.standard_normal((n_trials, 12, len(times))), axis=2)
     ongoing -= np.apply_along_axis(lambda one: np.convolve(one, np.ones(150) / 150, mode="same"), 2, ongoing)
     return evoked + 5 * ongoing / ongoing.std(), evoked
 
@@ -197,7 +197,7 @@ def test_planted_decay_is_removed(law: str) -> None:
         "two": 0.8 * np.exp(-(clock - 0.012) / 0.01) + 0.2 * np.exp(-(clock - 0.012) / 0.1),
         "power": (clock / 0.012) ** -1.3,
     }[law] * (times > 0)
-    sizes = np.array([150.0, -80, 40, 0, 200, 20])[:, None]
+    sizes = np.array([150.0, -80, 40, 0, 200, 20, 0, 5, -30, 0, 10, 60])[:, None]
     given = trials_of((data + sizes * shape * rng.uniform(0.9, 1.1, (60, 1, 1))) * UV)
     cleaned = subtract_decay(given, rng=rng, **facts.load("tmseeg_cleaning")["steps"]["decay"]["parameters"])[0]
     late = (times > 0.016) & (times < 0.3)
@@ -214,7 +214,7 @@ def test_decay_with_one_map_is_removed() -> None:
     times = times_of()
     data, evoked = responses(rng, times, 60)
     shape = np.exp(-(np.maximum(times, 0.012) - 0.012) / 0.015) * (times > 0)
-    pattern = np.array([150.0, -80, 40, 0, 200, 20])[:, None]
+    pattern = np.array([150.0, -80, 40, 0, 200, 20, 0, 5, -30, 0, 10, 60])[:, None]
     given = trials_of((data + pattern * shape) * UV)
     known = facts.load("tmseeg_cleaning")["steps"]["decay_topography"]["parameters"]
     cleaned = subtract_map_decay(given, rng=rng, **known)[0]

@@ -93,11 +93,11 @@ def test_a_data_set_has_its_thalamus_beside_it_and_others_stay_as_they_were(tmp_
 
 def test_the_planted_circuit_is_told_apart_and_degree_fools_the_naive_overlap_alone():
     """A small version of docs/validation/lesions.md: four people of five minutes tell CM and VPL apart."""
-    plain, hubbed = lesions.people(4, seed=1, minutes=5.0)
-    p = {(row["lesion"], row["network"]): row["p"] for row in lesions.planted(plain, nulls=199, seed=2)}
+    cohort = lesions.people(4, seed=1, minutes=5.0)
+    p = {(row["lesion"], row["network"]): row["p"] for row in lesions.planted(cohort, nulls=199, seed=2)}
     assert p["CM", "SCAN"] < p["VPL", "SCAN"]
     effectors = [np.mean([p[name, one] for one in ("foot", "hand", "mouth")]) for name in ("CM", "VPL")]
     assert effectors[1] < effectors[0]
-    rates = lesions.elsewhere(hubbed, n=30, nulls=99, seed=3)
+    rates = lesions.elsewhere(cohort, n=30, nulls=99, seed=3)
     assert rates["naive"] >= 0.8
     assert rates["null"] <= 0.15 and rates["removed"] <= 0.15

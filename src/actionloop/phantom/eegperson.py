@@ -78,9 +78,7 @@ class EegOptions:
                     f"{name}: cannot use {', '.join(strange) or given}", fix=f"choose from {', '.join(known)}"
                 )
         if not self.sites or self.trials < 1:
-            raise OptionError(
-                f"cannot simulate {self.trials} trials at {len(self.sites)} sites", fix="give at least one"
-            )
+            raise OptionError(f"{self.trials} trials at {len(self.sites)} sites is nothing", fix="give at least one")
         if not LOWEST_HZ <= self.sfreq_hz <= HIGHEST_HZ:
             raise OptionError(
                 f"a rate of {self.sfreq_hz:g} Hz cannot carry the artefacts", fix=f"{LOWEST_HZ:g} to {HIGHEST_HZ:g} Hz"

@@ -30,15 +30,12 @@ class EegSite:
     verified : bool
         The number was read in its source.
     source : str
-    lateral : bool
-        Large scalp muscles lie under the coil.
     """
 
     name: str
     xyz_mni: tuple[float, float, float]
     verified: bool
     source: str
-    lateral: bool
 
 
 def site_names() -> tuple[str, ...]:
@@ -57,7 +54,7 @@ def eeg_site(name: str) -> EegSite:
     for row in facts.load("tmseeg_sites")["site"]:
         if row["name"] == name:
             x, y, z = map(float, row["xyz"])
-            return EegSite(name, (x, y, z), row["verified"], row["source"], row["lateral"])
+            return EegSite(name, (x, y, z), row["verified"], row["source"])
     raise OptionError(f"there is no site {name!r}", fix=f"choose from {', '.join(site_names())}")
 
 

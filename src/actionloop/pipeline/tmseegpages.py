@@ -68,8 +68,8 @@ def write_measures(
         references=known["measure"]["references"],
         glance={"Person": f"sub-{label}", "Sites": sites},
         files=[
-            ("Table", out.file("eeg_measures", entities).name),
-            ("Description", out.file("eeg_measures_json", entities).name),
+            ("Table", _below(out, "eeg_measures", entities)),
+            ("Description", _below(out, "eeg_measures_json", entities)),
         ],
         provenance=provenance,
     )
@@ -109,13 +109,17 @@ def write_choice(request: ChooseRequest, out: OutputFolder, one: Chosen) -> Path
         glance={"Person": f"sub-{one.label}", "Trials a site": str(len(next(iter(one.choice.kept.values()))))},
         warnings=warnings,
         files=[
-            ("Table", out.file("eeg_choice", entities).name),
-            ("Description", out.file("eeg_choice_json", entities).name),
+            ("Table", _below(out, "eeg_choice", entities)),
+            ("Description", _below(out, "eeg_choice_json", entities)),
         ],
         provenance=provenance,
     )
     page = render_evidence(content)
     return out.write("eeg_choice_page", entities, lambda path: files.write_text(path, page))
+
+
+def _below(out: OutputFolder, key: str, entities: Mapping[str, str | None]) -> str:
+    return out.file(key, entities).relative_to(out.path).as_posix()
 
 
 # Pictures

@@ -37,22 +37,28 @@ def power_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def band_table(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> Table:
-    """Return measures by band and window."""
+    """Return measures by band, one column a window."""
     some = [row for row in rows if row["measure"] in measures]
+    windows = list(dict.fromkeys(row["window"] for row in some))
+    keys = list(dict.fromkeys((row["site"], row["condition"], row["measure"], row["band"]) for row in some))
+    cells = {
+        (row["site"], row["condition"], row["measure"], row["band"], row["window"]): _with_ends(row)
+        if row["carried"] == "yes"
+        else "window too short"
+        for row in some
+    }
+    units = {row["measure"]: row["units"] for row in some}
     body = [
         [
-            row["site"],
-            row["condition"],
-            row["measure"],
-            row["band"],
-            row["window"],
-            _with_ends(row) + (f" {row['units']}" if row["units"] else ""),
-            "" if row["carried"] == "yes" else "window too short for the band",
+            in_words(*key[:2]),
+            f"{key[2]}, {units[key[2]]}" if units[key[2]] else key[2],
+            key[3],
+            *(cells[(*key, window)] for window in windows),
         ]
-        for row in some
+        for key in keys
     ]
-    headers = ["Site", "Condition", "Measure", "Band", "Window", "Value (interval)", "Note"]
-    return Table(" and ".join(measures), headers, body, "Negative values of debiased measures are kept.")
+    note = "With intervals over trials; negative values of debiased measures are kept."
+    return Table(" and ".join(measures), ["Site", "Measure", "Band", *windows], body, note)
 
 
 def site_table(one: Chosen) -> Table:

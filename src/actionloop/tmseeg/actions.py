@@ -216,7 +216,7 @@ def remove_components(
     referenced = average_reference(trials, rng=rng)[0]
     count = min(most, _rank(referenced, explained))
     found = library.fit_components(referenced, n_components=count, rng=rng, **fit)
-    reasons = artefact_components(found, trials.times_s, trials.sfreq_hz, **rules)
+    reasons = artefact_components(found, trials.times_s, **rules)
     told = tuple(f"{number}: {why}" for number, why in sorted(reasons.items()))
     cleaned = library.without_components(referenced, found, sorted(reasons))
     return cleaned, Removal(components=told, n_components=count)

@@ -52,7 +52,7 @@ def phase_lag(values: ComplexArray, *, pairs: IntArray | None = None) -> FloatAr
 
     References
     ----------
-    .. [1] Vinck M et al. 2011, doi:10.1016/j.neuroimage.2011.01.055, equation 30 of the debiased estimator
+    .. [1] Vinck M et al. 2011, doi:10.1016/j.neuroimage.2011.01.055
     """
     signed, absolute, square = phase_lag_sums(values, pairs=pairs)
     return debiased(signed, absolute, square)
