@@ -171,6 +171,8 @@ def test_cortical_places_and_the_induced_part():
     total = measure_connectivity(driven, options=OPTIONS).value[0, 0, 1]
     induced = measure_connectivity(driven, options=replace(OPTIONS, part="induced")).value[0, 0, 1]
     assert total > 0.5 and abs(induced) < 0.05
+    hidden = measure_connectivity(trials(n=30, bads=("C3",)), options=OPTIONS)
+    assert {"C5", "C1", "CP3"} < set(hidden.near) and "C3" not in hidden.near  # the coil is where it is
     with pytest.raises(GeometryError, match="an operator of"):
         Places(NAMES, montage().xyz_head_mm, NAMES, np.eye(3))
     with pytest.raises(SignalError, match="bad or absent: C3"):
@@ -191,6 +193,7 @@ def test_sham_is_taken_off_with_an_interval():
 
 def test_bad_input_of_the_measures_is_told():
     short = trials(1e-6 * np.random.default_rng(0).standard_normal((30, 15, 125)), start_s=-0.2)
+    elsewhere = Places(tuple(f"V{k}" for k in range(15)), montage().xyz_head_mm, NAMES, np.eye(15))
     cases = [
         (lambda: measure_connectivity(short, options=ConnectivityOptions()), SignalError, "needs trials from"),
         (
@@ -200,7 +203,11 @@ def test_bad_input_of_the_measures_is_told():
         ),
         (lambda: measure_connectivity(trials(n=1), options=OPTIONS), SignalError, "at least 2 trials"),
         (lambda: measure_connectivity(trials(site="V1"), options=OPTIONS), OptionError, "where the site 'V1' lies"),
-        (lambda: measure_connectivity(trials(bads=("C3",)), options=OPTIONS), OptionError, "C3 that stands for M1"),
+        (
+            lambda: measure_connectivity(trials(), places=elsewhere, options=OPTIONS),
+            OptionError,
+            "none of the electrodes",
+        ),
         (lambda: measure_connectivity(trials(), options=OPTIONS, draws=9), OptionError, "random generator"),
         (lambda: measure_connectivity(trials(bads=NAMES[3:]), options=OPTIONS), SignalError, "3 good channels"),
         (lambda: ConnectivityOptions(part="both"), OptionError, "choose one of total, induced"),

@@ -151,8 +151,9 @@ def measure_connectivity(
     trials : Trials
         Cleaned. At the scalp the average of the good channels is taken as reference.
     at : str or (3,) float ndarray, optional
-        The electrode under the coil, or the coil's place in mm of the frame of `places` (head coordinates at the
-        scalp); else the electrode that data/tmseeg_measures.toml names for `trials.site`.
+        The electrode under the coil, even a bad one, or the coil's place in head mm; else the electrode that
+        data/tmseeg_measures.toml names for `trials.site`. With `places`: the name of one of them, or a point in mm of
+        their frame.
     places : Places, optional
         Cortical places with their inverse operator; else the good electrodes.
     options : ConnectivityOptions, optional
@@ -173,8 +174,11 @@ def measure_connectivity(
         A site without a known place, draws without `rng`, or a band beyond the sampling rate.
     """
     options = options or ConnectivityOptions()
-    places = places or sensors(trials)
-    found = near(places, place_of(trials, at), options=options)
+    if places is None:
+        places = sensors(trials)
+        found = near(places, place_of(trials, at), options=options)
+    else:  # in a frame of their own, of which the montage knows nothing
+        found = near(places, trials.site if at is None else at, options=options)
     pairs, contrasts = contrasts_of(places, found, options)
     values, columns = time_frequency(trials, places, options)
     rows = options.grid.of_band
