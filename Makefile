@@ -58,6 +58,9 @@ validate: data
 	$(BIN)/python -m benchmarks.field docs/validation
 	$(BIN)/python -m benchmarks.poses docs/validation
 	$(BIN)/python -m benchmarks.lesions docs/validation
+	$(BIN)/python -m benchmarks.overlap docs/validation
+	$(BIN)/python -m benchmarks.tmseeg_cleaning docs/validation
+	$(BIN)/python -m benchmarks.tmseeg_choice docs/validation
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
