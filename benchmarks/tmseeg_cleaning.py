@@ -6,8 +6,8 @@
 Prints one line of JSON for each person, site and pipeline: the correlation of the cleaned and the true response, 15 to
 300 ms, average reference, at the four electrodes nearest the site (mean of the four; `in_one`: all four as one series,
 which also asks that they keep their relative sizes), and the seconds of each step. With a folder it
-writes tmseeg-cleaning.md and tmseeg-cleaning.tsv there. What the default does was chosen on the person of seed 1,
-who is not reported.
+writes tmseeg-cleaning.md and tmseeg-cleaning.tsv there. What the default does was chosen on the people of seeds 1
+and 2, who are not reported.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ def page(rows: list[dict[str, Any]], pipelines: list[str], trials: int) -> str:
         f"Made by `{COMMAND}`. Simulation version {versions[0]}, cleaning version {versions[1]}, {trials} trials",
         "a site. Correlation of the cleaned mean over trials with the true evoked response, 15 to 300 ms, average",
         "reference: mean of the four electrodes nearest the stimulated site. 'ICA only' and 'SOUND only' also bridge",
-        "the pulse, filter and interpolate bad channels. What the default does was chosen on the person of seed 1 (M1",
-        "and PSI), who is not reported.",
+        "the pulse, filter and interpolate bad channels. What the default does was chosen on the people of seeds 1",
+        "and 2, who are not reported.",
         "",
         f"The default reaches {WANTED:g} in {reached} of {len(own)}, and is better than each of the others in",
         f"{better} of {len(own)}.",

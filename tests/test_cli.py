@@ -309,7 +309,14 @@ def test_demo_phantom_and_fetch_arrive(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert seen["demo"] == (Path("out"), True, 4)
     assert seen["phantom"] == (
         Path("people"),
-        {"subjects": 2, "minutes": 15.0, "seed": 5, "layout": "hcp", "truth_map": Path("t.dlabel.nii")},
+        {
+            "subjects": 2,
+            "minutes": 15.0,
+            "seed": 5,
+            "layout": "hcp",
+            "truth_map": Path("t.dlabel.nii"),
+            "thalamus": False,
+        },
     )
     assert seen["fetch"] is None
     out, err = capsys.readouterr()
@@ -552,8 +559,8 @@ def test_doctor_names_what_is_missing_and_the_command(monkeypatch: pytest.Monkey
     assert report.cache == str(no_data) and report.cache_writable
     assert not no_data.exists()  # looked, not made
     abilities = {ability.name: ability for ability in report.abilities}
-    assert set(abilities) == {"demo", "plan", "phantom", "tests"}
-    for group in ("demo", "plan", "phantom"):
+    assert set(abilities) == {"demo", "plan", "phantom", "lesion", "tests"}
+    for group in ("demo", "plan", "phantom", "lesion"):
         assert not abilities[group].works
         assert f"actionloop data fetch {group}" in abilities[group].fix
         needed = {f"data {w.package}" for w in files.manifest() if group in w.needed_by}

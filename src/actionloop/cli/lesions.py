@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,7 +13,9 @@ from actionloop.cli.bar import shown_progress
 from actionloop.cli.options import Flag, Verbose, Who
 from actionloop.cli.streams import put, say
 from actionloop.errors import OptionError
-from actionloop.types import Hemisphere
+
+if TYPE_CHECKING:
+    from actionloop.types import Hemisphere
 
 _SIDES: dict[str, Hemisphere | Literal["both"]] = {"left": "L", "right": "R", "both": "both"}
 
