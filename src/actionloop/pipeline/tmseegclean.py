@@ -77,7 +77,7 @@ def clean_recordings(request: CleanRequest, *, progress: Progress) -> tuple[list
     Raises
     ------
     ActionloopError
-        Options that cannot be used, nobody who can; nothing has been written then.
+        Options that cannot be used, or nobody who can.
     """
     OutputFolder.check(request.out, overwrite=request.overwrite)
     pipeline, labels = request.pipeline, list_eeg(request)
