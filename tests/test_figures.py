@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 from scipy.spatial import ConvexHull
@@ -290,7 +290,10 @@ def test_cut_lines_of_an_ellipsoid_are_its_ellipse(name, share):
     surface = SMALL
     axis = {"sagittal": 0, "coronal": 1, "axial": 2}[name]
     radii, centre = np.array([28.0, 75, 50]), np.array([-33.0, -10, 10])
-    segments, faces = cut_lines(surface, name, centre[axis] + share * radii[axis])
+    at = centre[axis] + share * radii[axis]
+    # Through a vertex the line has pieces without length, whose ends are one.
+    assume(np.abs(surface.vertices[:, axis] - at).min() > 1e-4)
+    segments, faces = cut_lines(surface, name, at)
     others = [i for i in range(3) if i != axis]
     scaled = (segments - centre[others]) / (radii[others] * np.sqrt(1 - share**2))
     np.testing.assert_allclose(np.linalg.norm(scaled, axis=-1), 1, atol=0.02)
