@@ -95,7 +95,7 @@ def table(rows: list[dict[str, Any]], pipelines: list[str]) -> list[str]:
     for seed, site in places:
         cells = [found.get((seed, site, name)) for name in pipelines]
         lines.append(f"| {seed} | {site} | {' | '.join('refused' if x is None else f'{x:.3f}' for x in cells)} |")
-    middle = [np.median([found[place, name] for place in places_of(found, name)]) for name in pipelines]
+    middle = [np.median([found[*place, name] for place in places_of(found, name)]) for name in pipelines]
     lines.append(f"| median | | {' | '.join(f'{one:.3f}' for one in middle)} |")
     return lines
 
@@ -119,14 +119,16 @@ def page(rows: list[dict[str, Any]], pipelines: list[str], trials: int) -> str:
     better = sum(one["correlation"] > best[one["seed"], one["site"]] for one in own)
     versions = facts.load("tmseeg_simulation")["version"], facts.load("tmseeg_cleaning")["version"]
     names = list(own[0]["steps_s"]) if own else []
+    seeds = " ".join(map(str, sorted({one["seed"] for one in own})))
     lines = [
         "# Cleaning of TMS-EEG on simulated people",
         "",
-        f"Made by `{COMMAND}`. Simulation version {versions[0]}, cleaning version {versions[1]}, {trials} trials",
+        f"Made by `{COMMAND} --seeds {seeds}`. Simulation version {versions[0]}, cleaning version {versions[1]},",
+        f"{trials} trials",
         "a site. Correlation of the cleaned mean over trials with the true evoked response, 15 to 300 ms, average",
         "reference: mean of the four electrodes nearest the stimulated site. 'ICA only' and 'SOUND only' also bridge",
-        "the pulse, filter and interpolate bad channels. What the default does was chosen on the people of seeds 1",
-        "and 2, who are not reported.",
+        "the pulse, filter and interpolate bad channels. What the default does was chosen on the person of seed",
+        "1; seed 2 was looked at; neither is reported.",
         "",
         f"The default reaches {WANTED:g} in {reached} of {len(own)}, and is better than each of the others in",
         f"{better} of {len(own)}.",
