@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,8 @@ import numpy as np
 
 from actionloop import __version__, facts
 from actionloop.errors import InputError, OptionError, OutputError, PriorError
-from actionloop.files import align, clear_stale, file_sha256, read_network_map, write_dlabel, write_json, write_table
+from actionloop.files import align, file_sha256, read_network_map, write_dlabel, write_json, write_table
+from actionloop.phantom.claiming import claim
 from actionloop.phantom.group import GroupMap, group_map
 from actionloop.phantom.layouts import PhantomLayout, description, series_path, write_session
 from actionloop.phantom.loudness import calibrated
@@ -155,36 +155,15 @@ def _given_truth(path: Path) -> NetworkMap:
 
 
 def _open(out: Path, options: Mapping[str, Any], layout: PhantomLayout) -> None:
-    if out.exists() and not out.is_dir():
-        raise OutputError("the output path is a file, not a folder", where=out, fix="give another OUT")
-    record = out / TRUTH / "phantom.json"
-    held = [entry for entry in out.iterdir() if not entry.name.startswith(".")] if out.exists() else []
-    if held and not _same_options(record, options):
-        raise OutputError(
-            "the folder is not empty and does not hold phantoms made with these options",
-            where=out,
-            fix="give a new or empty folder",
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    clear_stale(out)
-    write_json(
-        record,
-        {
-            **options,
-            "notice": facts.notice(),
-            "what": "Simulated people; nobody was scanned. Coordinates: RAS mm, MNI, template midthickness.",
-            "loudness": asdict(calibrated()),
-        },
+    what = "Simulated people; nobody was scanned. Coordinates: RAS mm, MNI, template midthickness."
+    claim(
+        out,
+        out / TRUTH / "phantom.json",
+        options,
+        of="phantoms",
+        about={"what": what, "loudness": asdict(calibrated())},
     )
     write_json(out / "dataset_description.json", description(layout))
-
-
-def _same_options(record: Path, options: Mapping[str, Any]) -> bool:
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and all(found.get(key) == value for key, value in options.items())
 
 
 def _write_truth(folder: Path, label: str, person: PhantomPerson, options: Mapping[str, Any]) -> None:

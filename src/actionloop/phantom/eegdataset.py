@@ -12,8 +12,9 @@ import numpy as np
 
 from actionloop import __version__, facts
 from actionloop.errors import OptionError, OutputError
-from actionloop.files import atomic_path, clear_stale, write_json, write_table, write_text
+from actionloop.files import atomic_path, write_json, write_table, write_text
 from actionloop.files.eeg import PULSE, write_brainvision
+from actionloop.phantom.claiming import claim
 from actionloop.phantom.eeghead import eeg_head
 from actionloop.phantom.eegperson import EegOptions, EegTruth, SimulatedEeg, simulate_person
 from actionloop.phantom.eegsites import eeg_site, site_names
@@ -97,27 +98,9 @@ def _about(options: EegOptions, seed: int) -> dict[str, Any]:
 
 
 def _open(out: Path, about: Mapping[str, Any]) -> None:
-    if out.exists() and not out.is_dir():
-        raise OutputError("the output path is a file, not a folder", where=out, fix="give another OUT")
-    record = out / TRUTH / RECORD
-    held = [entry for entry in out.iterdir() if not entry.name.startswith(".")] if out.exists() else []
-    if held and not _same(record, about):
-        raise OutputError(
-            "the folder is not empty and does not hold simulated EEG made with these options",
-            where=out,
-            fix="give a new or empty folder",
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    clear_stale(out)
-    write_json(
-        record,
-        {
-            **about,
-            "notice": facts.notice(),
-            "what": "Simulated people; nobody was recorded. Volts, seconds from the pulse, average reference.",
-            "places": {name: asdict(eeg_site(name)) for name in site_names()},
-        },
-    )
+    what = "Simulated people; nobody was recorded. Volts, seconds from the pulse, average reference."
+    places = {name: asdict(eeg_site(name)) for name in site_names()}
+    claim(out, out / TRUTH / RECORD, about, of="simulated EEG", about={"what": what, "places": places})
     write_text(out / ".bidsignore", f"{TRUTH}/\n")
     write_json(
         out / "dataset_description.json",
@@ -130,14 +113,6 @@ def _open(out: Path, about: Mapping[str, Any]) -> None:
             ],
         },
     )
-
-
-def _same(record: Path, about: Mapping[str, Any]) -> bool:
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and all(found.get(key) == value for key, value in about.items())
 
 
 def _write_person(out: Path, label: str, person: SimulatedEeg, options: EegOptions) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from actionloop import files, signal
-from actionloop.errors import ActionloopError, InputError, OptionError, PriorError, SignalError
+from actionloop.errors import ActionloopError, OptionError, PriorError, SignalError
 from actionloop.files import PersonFiles
 from actionloop.networks.cohort import CohortSums
 from actionloop.pipeline.choice import Choice
 from actionloop.pipeline.labels import LabelMaker
+from actionloop.pipeline.people import find_files, list_everybody
 from actionloop.pipeline.priorfiles import output_paths, require_free, sidecar, write_cohort
 from actionloop.pipeline.priors import PHANTOMS
 from actionloop.pipeline.progress import Progress
@@ -79,7 +80,7 @@ def build_prior(request: CohortRequest, *, progress: Progress) -> BuiltPrior:
     files.require(groups=("plan",))
     paths = output_paths(request.out)
     require_free(paths, overwrite=request.overwrite)
-    everybody = _everybody(request)
+    everybody = list_everybody(request, request.derivatives)
     if request.train_hierarchical and len(everybody) < 2:
         raise OptionError("--train-hierarchical needs two people or more, found one", fix="give more people")
     maker = LabelMaker(request.labels, request.prior)
@@ -145,11 +146,7 @@ def _add_everybody(
 
 def _load(request: CohortRequest, label: str, progress: Progress) -> tuple[PersonFiles, PersonSeries]:
     """Find and read one person."""
-    person = files.find_person(
-        request.derivatives, label, layout=request.layout, selection=request.selection(), anatomy=request.anatomy
-    )
-    if request.tr_s is not None:
-        person = replace(person, runs=tuple(replace(run, tr_s=request.tr_s) for run in person.runs))
+    person = find_files(request, request.derivatives, label)
     adjacent_mm = MappingSettings().adjacent_mm if request.subcortex else 0.0
     return person, load_series(person, voxels=request.subcortex, adjacent_mm=adjacent_mm, say=progress.note)
 
@@ -227,11 +224,3 @@ def _in_words(row: Mapping[str, Any]) -> str:
     if "Sessions" in row:
         return f"{words}; trained on {', '.join(row['Sessions'])}"
     return f"{words}; not trained on" if "NotTrainedOn" in row else words
-
-
-def _everybody(request: CohortRequest) -> list[str]:
-    labels = [label.removeprefix("sub-") for label in request.participant_labels]
-    found = labels or files.list_people(request.derivatives, layout=request.layout)
-    if not found:
-        raise InputError("there is nobody in this data set", where=request.derivatives)
-    return list(dict.fromkeys(found))

@@ -17,6 +17,7 @@ from actionloop.evidence import Lesion, SeedMaps, SeedSums, prior_connectivity
 from actionloop.files import PersonFiles
 from actionloop.pipeline.choice import Choice
 from actionloop.pipeline.lesionseeds import Seeds, make_seeds
+from actionloop.pipeline.people import visit
 from actionloop.pipeline.progress import Progress
 from actionloop.pipeline.run import Outcome
 from actionloop.pipeline.series import load_series
@@ -85,28 +86,19 @@ def connect_people(
     labels, load, phantoms = _everybody(cohort, choice, progress)
     progress.start(f"lesion in {len(labels)} people", len(labels) + 2)
     running = _Running(lesions, n, rng)
-    outcomes: list[Outcome] = []
+
+    def work(label: str) -> str:
+        running.add(label, load)
+        return "used"
+
     with threadpool_limits(limits=1, user_api="blas"):
-        for label in labels:
-            progress.step(f"sub-{label}")
-            try:
-                running.add(label, load)
-            except _LesionError as wrong:  # concerns everybody
-                raise wrong.error from None
-            except ActionloopError as error:
-                if len(labels) == 1:
-                    raise
-                outcomes.append(Outcome(label, False, str(error)))
-                progress.note(f"sub-{label} is left out: {error.problem}")
-            else:
-                outcomes.append(Outcome(label, True, "used"))
-    if running.seeds is None or running.sums is None or running.axis is None or not running.people:
-        first = outcomes[0].message.splitlines()[0]
-        raise InputError(
-            f"none of the {len(labels)} people could be used; sub-{labels[0]}: {first}",
-            where=cohort,
-            fix="look at one person alone: --participant-label",
-        )
+        try:
+            outcomes = visit(labels, work, progress=progress, where=cohort)
+        except _LesionError as wrong:  # concerns everybody
+            raise wrong.error from None
+    assert running.seeds is not None  # visit raises where nobody could be used
+    assert running.sums is not None
+    assert running.axis is not None
     return Connected(
         running.seeds,
         running.axis,
