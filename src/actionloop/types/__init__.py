@@ -19,17 +19,34 @@ from actionloop.types.coils import Coil, Mesh
 from actionloop.types.eeg import Montage, Recording, Trials
 from actionloop.types.geometry import Anatomy, Grayordinates, Image, ImageTie, Surface, Voxels
 from actionloop.types.maps import GroupParameters, NetworkMap, Piece, Prior
+from actionloop.types.protocol import (
+    Allocation,
+    Analysis,
+    Arm,
+    Estimand,
+    Intercurrent,
+    Stopping,
+    Stratum,
+    TrialOutcome,
+    TrialProtocol,
+    Visit,
+)
 from actionloop.types.series import Basis, Timeseries
+from actionloop.types.trial import TrialData
 
 __all__ = [
     "FSLR32K_VERTICES",
     "HEMISPHERES",
     "SIDES",
+    "Allocation",
+    "Analysis",
     "Anatomy",
+    "Arm",
     "Basis",
     "BoolArray",
     "Coil",
     "CoilPose",
+    "Estimand",
     "FloatArray",
     "Grayordinates",
     "GroupParameters",
@@ -37,6 +54,7 @@ __all__ = [
     "Image",
     "ImageTie",
     "IntArray",
+    "Intercurrent",
     "Mesh",
     "Montage",
     "NetworkMap",
@@ -44,11 +62,17 @@ __all__ = [
     "Prior",
     "Recording",
     "SiteReading",
+    "Stopping",
+    "Stratum",
     "Surface",
     "SurfaceKind",
     "Target",
     "Timeseries",
+    "TrialData",
+    "TrialOutcome",
+    "TrialProtocol",
     "Trials",
+    "Visit",
     "Voxels",
     "require_pose",
 ]

@@ -1,0 +1,1 @@
+"""The randomised trial: allocation, conduct, analysis, simulation."""
