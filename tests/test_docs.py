@@ -15,7 +15,7 @@ from actionloop import __version__, facts
 from actionloop.cli import ask
 from actionloop.cli.commands import app
 from actionloop.cli.convert import Tied, Written
-from actionloop.cli.evidence import Contrasted, Mapped
+from actionloop.cli.evidence import Contrasted, Mapped, Nulls
 from actionloop.cli.exporting import Exporting
 from actionloop.cli.group import Making
 from actionloop.cli.lesions import Lesioned
@@ -121,10 +121,25 @@ def test_usage_names_every_option() -> None:
     usage = (DOCS / "usage.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(--[a-z0-9-]+)`", usage))
     renamed = {"map_file": "--map", "from_system": "--from"}
-    alone = {"--to", "--image", "--system", "--pain-map", "--networks", "--spins", "--measure"}
+    alone = {"--to", "--image", "--system", "--pain-map", "--networks", "--measure"}
     alone |= {"--steps", "--without", "--montage", "--pulses", "--electrodes", "--plan", "--trials"}
     assert alone <= named
-    groups = (Who, Where, Given, Coiled, Exporting, How, Making, Mapped, Contrasted, Lesioned, Recorded, Tied, Written)
+    groups = (
+        Who,
+        Where,
+        Given,
+        Coiled,
+        Exporting,
+        How,
+        Making,
+        Mapped,
+        Contrasted,
+        Nulls,
+        Lesioned,
+        Recorded,
+        Tied,
+        Written,
+    )
     for group in groups:
         for field in group.__dataclass_fields__:
             assert renamed.get(field, f"--{field.replace('_', '-')}") in named, field

@@ -7,6 +7,8 @@ import csv
 import io
 import json
 import os
+import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from actionloop.errors import ActionloopError, GeometryError
 from actionloop.pipeline import ale
 from actionloop.pipeline.painmap import cortex_mask, read_cortical_map
 from actionloop.pipeline.priors import cached_default_prior
-from actionloop.types import HEMISPHERES, Image, Surface
+from actionloop.types import HEMISPHERES, Image, Surface, Voxels
 
 DATA = Path(os.environ.get("ACTIONLOOP_DATA", "../shared/data"))
 WASHU = DATA / "networks" / "networkTemplates.mat"
@@ -160,6 +162,93 @@ def test_without_nimare_the_error_says_what_to_install(monkeypatch):
     with pytest.raises(ActionloopError, match="NiMARE, which is not installed") as caught:
         ale.pain_ale()
     assert "actionloop[pain]" in str(caught.value) and "--pain-map" in str(caught.value)
+
+
+def volume_and_networks(folder):
+    """A smooth map in MNI space, and two networks with voxels of which the first follows it."""
+    cortex = files.template_grayordinates().cortex()
+    ijk = np.stack(
+        np.meshgrid(np.arange(25, 65), np.arange(30, 70), np.arange(25, 50), indexing="ij"), axis=-1
+    ).reshape(-1, 3)
+    to_mm = np.diag([-2.0, 2, 2, 1])
+    to_mm[:3, 3] = [90, -126, -72]
+    structure = np.where(ijk[:, 0] > 45, "CIFTI_STRUCTURE_THALAMUS_LEFT", "CIFTI_STRUCTURE_THALAMUS_RIGHT")
+    order = np.argsort(structure, kind="stable")
+    axis = replace(cortex, voxels=Voxels(ijk[order], structure[order], to_mm, (91, 109, 91)))
+    xyz = ijk[order] @ to_mm[:3, :3].T + to_mm[:3, 3]
+    grid = np.stack(np.meshgrid(*[np.arange(60.0)] * 3, indexing="ij"), axis=-1) * 3 + [-90, -126, -72]
+    affine = np.diag([3.0, 3, 3, 1])
+    affine[:3, 3] = [-90, -126, -72]
+
+    def field(places, middle):
+        return np.exp(-((places - middle) ** 2).sum(axis=-1) / (2 * 15.0**2))
+
+    volume = folder / "pain_space-MNI152NLin6Asym.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(field(grid, [10, -18, 8]).astype(np.float32), affine), volume)
+    ramp = np.linspace(0, 1, axis.n_cortex)
+    rows = [np.concatenate([ramp**k, field(xyz, [k * 30 - 20, -18, 8])]) for k in (1, 2)]
+    networks = folder / "networks_probseg.dscalar.nii"
+    files.write_dscalar(networks, np.array(rows, dtype=np.float32) / 2, ["SCAN", "AMN"], axis)
+    return volume, networks
+
+
+def stand_in(folder):
+    """A Python whose brainsmash shuffles maps."""
+    package = folder / "env" / "brainsmash" / "mapgen"
+    package.mkdir(parents=True)
+    for place in (package, package.parent):
+        (place / "__init__.py").write_text("")
+    (package / "base.py").write_text(
+        "import numpy\nclass Base:\n    def __init__(self, x, D, seed=None):\n"
+        "        self.x, self.rng = x, numpy.random.default_rng(seed)\n"
+        "    def __call__(self, n=1):\n        return numpy.stack([self.rng.permutation(self.x) for _ in range(n)])\n"
+    )
+    python = folder / "env" / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{folder / "env"}" exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+def test_a_volume_is_compared_below_the_cortex_too(tmp_path):
+    volume, networks = volume_and_networks(tmp_path)
+    words = ("--pain-map", volume, "--networks", networks, "--spins", 9, "--surrogates", 19)
+    code, _, said = run("overlap", tmp_path / "out", *words, "--variogram-python", stand_in(tmp_path))
+    assert code == 0, said
+    with (tmp_path / "out" / "overlap_volumes.tsv").open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    assert rows[0]["network"] == "SCAN" and float(rows[0]["value"]) > 0.9 and float(rows[0]["p"]) == pytest.approx(0.05)
+    assert 500 < int(rows[0]["n_common"]) <= 2000 and rows[0]["null"] == "variogram"
+    assert "brainsmash" in (tmp_path / "out" / "overlap.html").read_text()
+
+
+def test_what_cannot_be_compared_below_the_cortex(amn, tmp_path):
+    volume, networks = volume_and_networks(tmp_path)
+    flat, cortex = tmp_path / "flat_probseg.dscalar.nii", files.template_grayordinates().cortex()
+    files.write_dscalar(flat, np.eye(2, len(cortex), dtype=np.float32), ["SCAN", "AMN"], cortex)
+    cases = (
+        (("--pain-map", volume), sys.executable, "cortex alone"),
+        (("--pain-map", amn, "--networks", networks), sys.executable, "of a volume only"),
+        (("--pain-map", volume, "--networks", flat), sys.executable, "no voxels"),
+        (("--pain-map", volume, "--networks", networks), tmp_path / "no-python", "does not start"),
+        (("--pain-map", volume, "--networks", networks), sys.executable, "brainsmash, which is not installed"),
+    )
+    for words, python, expected in cases:
+        code, _, said = run("overlap", tmp_path / "out", *words, "--spins", 2, "--variogram-python", python)
+        assert code in (1, 2) and expected in said and "Traceback" not in said, said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(
+    "ACTIONLOOP_BRAINSMASH" not in os.environ, reason="foreign program: ACTIONLOOP_BRAINSMASH names no Python"
+)
+def test_surrogates_of_the_real_program_keep_the_variogram(tmp_path):
+    volume, networks = volume_and_networks(tmp_path)
+    words = ("--pain-map", volume, "--networks", networks, "--spins", 9, "--surrogates", 19)
+    code, _, said = run("overlap", tmp_path / "out", *words, "--variogram-python", os.environ["ACTIONLOOP_BRAINSMASH"])
+    assert code == 0, said
+    with (tmp_path / "out" / "overlap_volumes.tsv").open(encoding="utf-8") as lines:
+        row = next(csv.DictReader(lines, delimiter="\t"))
+    assert float(row["null_sd"]) > 0.1  # smooth surrogates scatter far more than shuffled ones, 1 / sqrt(1,000)
 
 
 @pytest.mark.skipif(find_spec("nimare") is None, reason="NiMARE is not installed (extra 'pain')")

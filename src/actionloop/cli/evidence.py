@@ -72,7 +72,30 @@ class Contrasted:
     draws: int | None = None
 
 
-_MAPPED, _CONTRASTED = Mapped(), Contrasted()
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Nulls:
+    """What a correlation is held against.
+
+    Parameters
+    ----------
+    spins
+        Number of spins; 1,000 by default.
+    variogram_python
+        Python of an environment with brainsmash (GPL, a program of its own): a volume is compared below the cortex too.
+    surrogates
+        Maps of the volume's smoothness that it makes; 1,000 by default.
+    random_seed
+        Seed, written into the description.
+    """
+
+    spins: int | None = None
+    variogram_python: Path | None = None
+    surrogates: int | None = None
+    random_seed: Annotated[int, Parameter(alias="--seed")] = 0
+
+
+_MAPPED, _CONTRASTED, _NULLS = Mapped(), Contrasted(), Nulls()
 
 
 def overlap(
@@ -81,9 +104,8 @@ def overlap(
     *,
     pain_map: Annotated[tuple[Path, ...], Parameter(consume_multiple=True)] = (),
     networks: Path | None = None,
-    spins: int | None = None,
     measure: Literal["pearson", "spearman"] = "pearson",
-    random_seed: Annotated[int, Parameter(alias="--seed")] = 0,
+    nulls: Nulls = _NULLS,
     overwrite: Flag = False,
     verbose: Verbose = False,
 ) -> int:
@@ -98,19 +120,25 @@ def overlap(
         the ALE of NiMARE's 21 pain studies is computed (needs the extra 'pain').
     networks
         A person's or a group's map: probabilities, labels, or connectivity templates (.mat); else the default prior.
-    spins
-        Number of spins; 1,000 by default.
     measure
         Correlation of values or of ranks.
-    random_seed
-        Seed, written into the description.
     overwrite
         Write into a folder that holds other things; nothing of those is changed.
     """
     say(facts.notice())
     from actionloop import pipeline
 
-    request = pipeline.OverlapRequest(out, tuple(pain_map), networks, spins, measure, random_seed, overwrite)
+    request = pipeline.OverlapRequest(
+        out,
+        tuple(pain_map),
+        networks,
+        nulls.spins,
+        measure,
+        nulls.random_seed,
+        overwrite,
+        nulls.variogram_python,
+        nulls.surrogates,
+    )
     with shown_progress() as progress:
         found, page = pipeline.overlap(request, progress=progress)
     for row in found.rows():

@@ -20,7 +20,7 @@ from actionloop.evidence.regions import Region, cortical_regions, network_region
 from actionloop.evidence.seedmaps import SeedMaps, SeedSums, prior_connectivity
 from actionloop.evidence.spins import Spinner, draw_rotations
 from actionloop.evidence.symptoms import SymptomEvidence, symptom_evidence
-from actionloop.evidence.variogram import correlate_surrogates, surrogates
+from actionloop.evidence.variogram import Run, correlate_surrogates, surrogates
 
 __all__ = [
     "Bootstrap",
@@ -36,6 +36,7 @@ __all__ = [
     "PreferentialMap",
     "Region",
     "RowEvidence",
+    "Run",
     "SeedMaps",
     "SeedSums",
     "Spinner",

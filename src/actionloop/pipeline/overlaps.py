@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from actionloop.errors import OptionError
 from actionloop.evidence import Overlap, Spinner, correlate
 from actionloop.files import OutputFolder
 from actionloop.pipeline.ale import SOURCE, pain_ale
-from actionloop.pipeline.painmap import cortex_mask, read_cortical_map
+from actionloop.pipeline.overlapvolumes import overlap_volumes, read_voxel_networks
+from actionloop.pipeline.painmap import cortex_mask, read_cortical_map, require_volume
 from actionloop.pipeline.priors import cached_default_prior
 from actionloop.pipeline.progress import Progress
 from actionloop.report import EvidenceContent, EvidenceSection, Shown, Table, render_evidence
@@ -29,7 +30,8 @@ class OverlapRequest:
 
     `pain_map` is one file (.dscalar.nii or an MNI volume) or one per hemisphere; without it the ALE of NiMARE's pain
     studies. `networks` is a person's or a group's map (probabilities, labels, connectivity templates); without it the
-    default prior.
+    default prior. `variogram_python` is the Python of an environment with brainsmash: a volume is then compared below
+    the cortex too, against `surrogates` maps of its smoothness.
     """
 
     out: Path
@@ -39,6 +41,8 @@ class OverlapRequest:
     measure: str = "pearson"
     seed: int = 0
     overwrite: bool = False
+    variogram_python: Path | None = None
+    surrogates: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +84,12 @@ def overlap(request: OverlapRequest, *, progress: Progress) -> tuple[Overlap, Pa
         raise OptionError(f"there is no measure {request.measure!r}", fix="choose pearson or spearman")
     OutputFolder.check(request.out, overwrite=request.overwrite)
     files.require(groups=("plan",))
-    progress.start("overlap", 4)
+    below = None if request.variogram_python is None else read_voxel_networks(request.networks)
+    progress.start("overlap", 4 + (below is not None))
     progress.step("reading the map")
     paths = request.pain_map or (pain_ale(say=progress.note),)
+    if below is not None:
+        require_volume(paths)
     pain = read_cortical_map(paths)
     progress.step("reading the networks")
     networks = read_networks(request.networks)
@@ -97,9 +104,15 @@ def overlap(request: OverlapRequest, *, progress: Progress) -> tuple[Overlap, Pa
         n=request.spins,
         rng=np.random.default_rng([request.seed, 7]),
     )
+    voxels = None
+    if below is not None and request.variogram_python is not None:
+        progress.step("having surrogates of the volume made")
+        voxels = overlap_volumes(
+            paths[0], below, python=request.variogram_python, n=request.surrogates, seed=request.seed
+        )
     progress.step("writing")
     source = SOURCE if not request.pain_map else ", ".join(path.name for path in request.pain_map)
-    page = _write(request, found, pain, networks, source)
+    page = _write(request, found, pain, networks, source, voxels)
     progress.done()
     return found, page
 
@@ -129,7 +142,14 @@ def on_meshes(values: FloatArray, axis: Grayordinates) -> FloatArray:
     return np.concatenate([cortex.to_mesh(rows, side, fill=np.nan) for side in HEMISPHERES], axis=-1)
 
 
-def _write(request: OverlapRequest, found: Overlap, pain: FloatArray, networks: Networks, source: str) -> Path:
+def _write(
+    request: OverlapRequest,
+    found: Overlap,
+    pain: FloatArray,
+    networks: Networks,
+    source: str,
+    voxels: Overlap | None,
+) -> Path:
     out = OutputFolder(request.out, overwrite=request.overwrite)
     rows = found.rows()
     inputs = [*request.pain_map, *([] if request.networks is None else [request.networks])]
@@ -148,7 +168,11 @@ def _write(request: OverlapRequest, found: Overlap, pain: FloatArray, networks: 
     figure = out.write("overlap_figure", {}, lambda path: path.write_bytes(picture))
     alt = f"Cortical map with outlines of SCAN and AMN; the highest correlation is with {rows[0]['network']}."
     shown = Shown(picture, alt, "The map on the inflated cortex of the template; borders of SCAN and AMN.", figure.name)
-    page = render_evidence(_content(found, rows, shown, (source, networks.source), provenance))
+    if voxels is not None:
+        below = voxels.rows()
+        out.write("overlap_volumes", {}, lambda path: files.write_table(path, below))
+    content = _content(found, rows, shown, (source, networks.source), provenance)
+    page = render_evidence(content if voxels is None else _with_voxels(content, voxels))
     return out.write("overlap_page", {}, lambda path: files.write_text(path, page))
 
 
@@ -222,6 +246,23 @@ def _content(
         files=[("Table", "overlap.tsv"), ("Description", "overlap.json"), ("Picture", "overlap.png")],
         provenance=provenance,
     )
+
+
+def _with_voxels(content: EvidenceContent, found: Overlap) -> EvidenceContent:
+    """Add the table of what lies below the cortex, beside that of the cortex."""
+    settings, rows = facts.load("evidence")["variogram"], found.rows()
+    names = ("network", "value", "p", "p_positive", "p_fdr", "p_max", "n_common")
+    table = Table(
+        "Correlation below the cortex, highest first",
+        ["Network", "r", "p (variogram)", "p, r above 0", "FDR", "FWE (max)", "Voxels"],
+        [[_fine(row[name]) for name in names] for row in rows],
+        f"{len(found.drawn):,} surrogates by the program brainsmash [2]; voxels {settings['spacing_mm']} mm apart. "
+        "Surrogates keep how alike near voxels are over the whole; borders of structures are not kept.",
+    )
+    sections = [*content.sections, EvidenceSection("Subcortex and cerebellum", (), [table], [])]
+    listed = [*content.files, ("Below the cortex", "overlap_volumes.tsv")]
+    references = [*content.references, settings["reference"]]
+    return replace(content, sections=sections, files=listed, references=references)
 
 
 def _fine(value: Any) -> Any:

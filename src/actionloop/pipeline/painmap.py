@@ -69,6 +69,26 @@ def read_cortical_map(paths: Sequence[Path]) -> FloatArray:
     return made
 
 
+def require_volume(paths: Sequence[Path]) -> None:
+    """Refuse a map of the cortex where voxels are asked for.
+
+    Raises
+    ------
+    OptionError
+        Anything but one volume.
+    """
+    if (
+        len(paths) != 1
+        or paths[0].name.endswith((".dscalar.nii", ".dtseries.nii"))
+        or not paths[0].name.endswith(_VOLUMES)
+    ):
+        raise OptionError(
+            "voxels can be compared of a volume only",
+            where=paths[0],
+            fix="give the map as a volume in MNI152 space, or leave --variogram-python out",
+        )
+
+
 def cortex_mask() -> BoolArray:
     """Mask of cortical vertices, left mesh and then right; shape (2 × 32,492,)."""
     axis = files.template_grayordinates().cortex()
