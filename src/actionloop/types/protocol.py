@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
@@ -24,6 +24,15 @@ def _require_names(names: Sequence[str], *, where: str, least: int = 1) -> None:
     _require(not twice, f"two entries have the name {', '.join(twice)}", where=where, fix="rename one")
     odd = [name for name in names if not name or not all(c.isalnum() or c in "_-" for c in name)]
     _require(not odd, f"names are letters, digits, - and _; found {odd}", where=where)
+
+
+class ProtocolFaultsError(OptionError):
+    """Several faults of one protocol; `faults` holds an error for each."""
+
+    def __init__(self, faults: Sequence[OptionError]) -> None:
+        self.faults = tuple(faults)
+        told = "\n".join(f"  - {one.where}: {one.problem}" for one in faults)
+        super().__init__(f"the protocol has {len(faults)} faults:\n{told}", fix="mend all of them")
 
 
 @dataclass(frozen=True)
@@ -255,6 +264,8 @@ class TrialProtocol:
     ------
     OptionError
         A name that nothing has, visits out of order, block sizes that do not fit, no primary analysis or two.
+    ProtocolFaultsError
+        More than one of these.
     """
 
     title: str
@@ -278,24 +289,50 @@ class TrialProtocol:
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
 
     def __post_init__(self) -> None:
+        faults: list[OptionError] = []
+
+        def gather(check: Callable[..., None], *given: Any) -> None:
+            try:
+                check(*given)
+            except OptionError as fault:
+                faults.append(fault)
+
+        gather(self._check_numbers)
+        for name, least in (("arms", 2), ("visits", 2), ("outcomes", 1), ("analyses", 1), ("strata", 0)):
+            gather(self._check_names, name, [one.name for one in getattr(self, name)], least)
+        gather(self._check_names, "candidates", self.candidates, 1)
+        gather(self._check_names, "centres", self.centres, 1)
+        gather(self._check_visits)
+        gather(self._check_arms)
+        for outcome in self.outcomes:
+            gather(self._check_outcome, outcome)
+        for analysis in self.analyses:
+            gather(self._check_analysis, analysis)
+        gather(self._check_primary)
+        if len(faults) > 1:
+            raise ProtocolFaultsError(faults)
+        if faults:
+            raise faults[0]
+
+    def _check_numbers(self) -> None:
         _require(self.format == 1, f"expected format 1, found {self.format}", where="format")
         _require(0 < self.alpha < 0.5, f"expected 0 to .5, found {self.alpha}", where="alpha")
-        for name, least in (("arms", 2), ("visits", 2), ("outcomes", 1), ("analyses", 1), ("strata", 0)):
-            _require_names([one.name for one in getattr(self, name)], where=name, least=least)
-        _require_names(self.candidates, where="candidates")
-        _require_names(self.centres, where="centres")
-        _require(2 <= self.sample_size <= MOST, f"found {self.sample_size}", where="sample_size")
-        _require(0 <= self.sessions <= 1000, f"found {self.sessions}", where="sessions")
+        _require(2 <= self.sample_size <= MOST, f"expected 2 to {MOST}, found {self.sample_size}", where="sample_size")
+        _require(0 <= self.sessions <= 1000, f"expected 0 to 1000, found {self.sessions}", where="sessions")
+
+    def _check_names(self, where: str, names: Sequence[str], least: int) -> None:
+        _require_names(names, where=where, least=least)
+
+    def _check_visits(self) -> None:
         weeks = [visit.week for visit in self.visits]
-        _require(weeks[0] <= 0, "the first visit is the baseline, at week 0 or before", where="visits")
+        _require(not weeks or weeks[0] <= 0, "the first visit is the baseline, at week 0 or before", where="visits")
         _require(all(a < b for a, b in pairwise(weeks)), f"visits are not in order of time: {weeks}", where="visits")
-        self._check_arms()
-        for outcome in self.outcomes:
-            self._known(
-                outcome.visits, [visit.name for visit in self.visits], where=f"outcomes: {outcome.name}: visits"
-            )
-        for analysis in self.analyses:
-            self._check_analysis(analysis)
+
+    def _check_outcome(self, outcome: TrialOutcome) -> None:
+        visits = [visit.name for visit in self.visits]
+        self._known(outcome.visits, visits, where=f"outcomes: {outcome.name}: visits")
+
+    def _check_primary(self) -> None:
         primary = [one.name for one in self.analyses if one.role == "primary"]
         _require(len(primary) == 1, f"expected one primary analysis, found {primary or 'none'}", where="analyses")
 
@@ -322,6 +359,10 @@ class TrialProtocol:
         outcomes = {one.name: one for one in self.outcomes}
         self._known([analysis.outcome], list(outcomes), where=f"{where}: outcome")
         self._known([analysis.visit], [visit.name for visit in self.visits[1:]], where=f"{where}: visit")
+        rated = [visit.name for visit in self.rated(analysis.outcome)]
+        _require(
+            analysis.visit in rated, f"{analysis.outcome} is not rated at {analysis.visit}", where=f"{where}: visit"
+        )
         _require(bool(analysis.comparisons), "no comparison is named", where=where)
         for pair in analysis.comparisons:
             self._known(pair, self.arm_names, where=f"{where}: comparisons")
