@@ -180,8 +180,8 @@ def page(found: Sequence[Mapping[str, Any]], rates: Mapping[str, float], how: ar
         "",
         "'Removed': degree and first component partialled out of every map. What one lesion shows depends on people "
         "and minutes:",
-        "a circuit can be there and not stand out from lesions beside it (6 people of 6 min: CM with SCAN p .060, VPL with",
-        "hand .040, FWE .14 and .15).",
+        "a circuit can be there and not stand out from lesions beside it (6 people of 6 min: CM with SCAN p .060, VPL",
+        "with hand .040, FWE .14 and .15).",
         "",
         f"## {rates['lesions']:.0f} lesions that touch nothing planted",
         "",
