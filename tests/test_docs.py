@@ -122,7 +122,7 @@ def test_usage_names_every_option() -> None:
     named = set(re.findall(r"`(--[a-z0-9-]+)`", usage))
     renamed = {"map_file": "--map", "from_system": "--from"}
     alone = {"--to", "--image", "--system", "--pain-map", "--networks", "--measure"}
-    alone |= {"--steps", "--without", "--montage", "--pulses", "--electrodes", "--plan", "--trials"}
+    alone |= {"--steps", "--without", "--montage", "--pulses", "--electrodes", "--plan", "--trials", "--control"}
     assert alone <= named
     groups = (
         Who,

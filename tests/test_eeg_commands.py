@@ -87,6 +87,30 @@ def test_measure_gives_every_measure_with_its_interval(cleaned, tmp_path):
         assert (tmp_path / "out" / link).is_file(), link
 
 
+def test_a_sham_control_is_simulated_cleaned_and_subtracted(tmp_path):
+    """Planted coupling and the answer of the cortex are in the difference; the click is in both."""
+    from actionloop.phantom.eegdataset import make_eeg_people
+    from actionloop.phantom.eegperson import EegOptions
+
+    options = EegOptions(sites=("PSI",), trials=52, parts=("evoked", "auditory", "ongoing", "coupling", "pulse"))
+    make_eeg_people(tmp_path / "bids", seed=4, options=options, control=True)
+    stems = sorted(one.name for one in (tmp_path / "bids/sub-P01/eeg").glob("*_eeg.vhdr"))
+    assert stems == ["sub-P01_task-tms_acq-PSI_eeg.vhdr", "sub-P01_task-tms_acq-PSIsham_eeg.vhdr"]
+    truth = [np.load(tmp_path / f"bids/truth/sub-P01_acq-PSI{end}_truth.npz")["direct"] for end in ("", "sham")]
+    assert truth[0].any() and not truth[1].any()
+    assert run("clean", tmp_path / "bids", tmp_path / "out", "--steps", *QUICK) == 0
+    assert run("measure", tmp_path / "out", tmp_path / "out") == 0
+    found = rows(tmp_path / "out/sub-P01/eeg/sub-P01_desc-measures_tmseeg.tsv")
+    assert {row["condition"] for row in found} == {"active", "sham", "active - sham"}
+    values = {(row["condition"], row["measure"], row["band"], row["window"]): float(row["value"]) for row in found}
+    powers = [values[condition, "LMFP", "all", "full"] for condition in ("active", "sham")]
+    assert powers[0] > 1.5 * powers[1] > 0
+    for name, band in (("global dwPLI", "alpha"), ("local dwPLI", "alpha")):
+        one, other, apart = (values[condition, name, band, "full"] for condition in ("active", "sham", "active - sham"))
+        assert apart == pytest.approx(one - other, abs=1e-6)
+    assert "sham" in (tmp_path / "out/sub-P01_desc-measures_tmseeg.html").read_text()
+
+
 def test_choose_ranks_and_names_near_ties(cleaned, tmp_path, capsys):
     assert run("choose", cleaned, tmp_path / "out") == 0
     said = capsys.readouterr().out

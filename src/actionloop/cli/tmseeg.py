@@ -91,6 +91,7 @@ def simulate(
     *,
     subjects: int = 1,
     trials: int | None = None,
+    control: Flag = False,
     random_seed: Annotated[int, Parameter(alias="--seed")] = 0,
     verbose: Verbose = False,
 ) -> int:
@@ -104,6 +105,8 @@ def simulate(
         How many people.
     trials
         Pulses a site.
+    control
+        Write a sham recording of each site too: click and less muscle, no answer of the cortex.
     random_seed
         The same seed makes the same people.
     """
@@ -111,7 +114,9 @@ def simulate(
     from actionloop import pipeline
 
     options = pipeline.EegOptions() if trials is None else pipeline.EegOptions(trials=trials)
-    for label in pipeline.make_eeg_people(out, subjects=subjects, seed=random_seed, options=options, progress=say):
+    for label in pipeline.make_eeg_people(
+        out, subjects=subjects, seed=random_seed, options=options, control=control, progress=say
+    ):
         put(f"sub-{label}")
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ def make_eeg_people(
     subjects: int = 1,
     seed: int = 0,
     options: EegOptions | None = None,
+    control: bool = False,
     progress: Note | None = None,
 ) -> tuple[str, ...]:
     """Write a BIDS-EEG data set of people whose responses and coupling are known.
@@ -45,6 +46,8 @@ def make_eeg_people(
     seed : int
         The same seed makes the same people, whatever their number.
     options : EegOptions, optional
+    control : bool
+        Write a sham recording of each site too (acq-M1sham), of the same person.
     progress : callable, optional
         Gets a line of text at each step.
 
@@ -68,14 +71,16 @@ def make_eeg_people(
         raise OptionError(f"cannot make {subjects} people", fix="give at least 1")
     labels = tuple(f"P{number:02d}" for number in range(1, subjects + 1))
     try:
-        _open(out, _about(options, seed))
+        _open(out, _about(options, seed) | ({"control": True} if control else {}))
         for number, label in enumerate(labels):
             if (out / TRUTH / f"sub-{label}_truth.json").is_file():
                 note(f"sub-{label}: already there")
                 continue
             note(f"sub-{label}: simulating {options.trials} pulses at each of {', '.join(options.sites)}")
-            person = simulate_person(options, rng=np.random.default_rng([seed, number]))
-            _write_person(out, label, person, options)
+            kinds = [replace(options, condition="sham"), options] if control else [options]
+            for kind in kinds:
+                person = simulate_person(kind, rng=np.random.default_rng([seed, number]))
+                _write_person(out, label, person, kind, last=kind is options)
         write_table(out / "participants.tsv", [{"participant_id": f"sub-{label}"} for label in labels])
     except OSError as error:
         raise OutputError(
@@ -115,7 +120,7 @@ def _open(out: Path, about: Mapping[str, Any]) -> None:
     )
 
 
-def _write_person(out: Path, label: str, person: SimulatedEeg, options: EegOptions) -> None:
+def _write_person(out: Path, label: str, person: SimulatedEeg, options: EegOptions, *, last: bool) -> None:
     folder = out / f"sub-{label}" / "eeg"
     _write_electrodes(folder, label, eeg_head().montage)
     ending = "" if options.condition == "active" else options.condition
@@ -124,7 +129,9 @@ def _write_person(out: Path, label: str, person: SimulatedEeg, options: EegOptio
         write_brainvision(stem.with_name(f"{stem.name}_eeg.vhdr"), recording)
         _write_tables(stem, recording)
         write_json(stem.with_name(f"{stem.name}_eeg.json"), _sidecar(recording))
-    _write_truth(out / TRUTH, label, person.truth)
+    _write_responses(out / TRUTH, label, person.truth, ending)
+    if last:
+        _write_truth(out / TRUTH, label, person.truth)
 
 
 def _write_electrodes(folder: Path, label: str, montage: Montage) -> None:
@@ -179,13 +186,19 @@ def _sidecar(recording: Recording) -> dict[str, Any]:
     }
 
 
-def _write_truth(folder: Path, label: str, truth: EegTruth) -> None:
+def _write_responses(folder: Path, label: str, truth: EegTruth, ending: str) -> None:
     for site in truth.evoked:
         arrays: dict[str, Any] = {name: getattr(truth, name)[site] for name in ("evoked", "direct", "auditory")}
         arrays |= {f"dwpli {band}": matrix for band, matrix in truth.coupling[site].items()}
         arrays |= {"times_s": truth.times_s, "names": np.array(eeg_head().montage.names)}
-        with atomic_path(folder / f"sub-{label}_acq-{site}_truth.npz") as temporary, temporary.open("wb") as stream:
+        with (
+            atomic_path(folder / f"sub-{label}_acq-{site}{ending}_truth.npz") as temporary,
+            temporary.open("wb") as stream,
+        ):
             np.savez_compressed(stream, **arrays)
+
+
+def _write_truth(folder: Path, label: str, truth: EegTruth) -> None:
     rows = [
         {
             "site": site,

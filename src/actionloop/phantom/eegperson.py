@@ -149,7 +149,8 @@ class _Person:
 def simulate_person(options: EegOptions, *, rng: np.random.Generator) -> SimulatedEeg:
     """Simulate one person.
 
-    A site's recording is the same whichever others are simulated; the person is the same for active and sham.
+    A site's recording is the same whichever others are simulated. The person is the same for active and sham, what
+    went on meanwhile is not.
 
     Parameters
     ----------
@@ -170,7 +171,8 @@ def simulate_person(options: EegOptions, *, rng: np.random.Generator) -> Simulat
     """
     person = _draw_person(options, rng)
     recordings, direct, auditory = {}, {}, {}
-    for site, own in zip(site_names(), rng.spawn(len(site_names())), strict=True):
+    for site, active in zip(site_names(), rng.spawn(len(site_names())), strict=True):
+        own = active if options.condition == "active" else np.random.default_rng(active.integers(2**63))
         if site in options.sites:
             recordings[site], direct[site], auditory[site] = _record(site, person, options, own)
     matrices = {
