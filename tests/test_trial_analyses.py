@@ -170,7 +170,9 @@ def test_without_covariates_the_difference_is_the_plain_one():
     effect = compare_responders(data, response, comparisons=PAIRS[:1], adjust=()).effects[0]
     p, q = response[data.arm == 1].mean(), response[data.arm == 0].mean()
     assert effect.estimate == pytest.approx(p - q, abs=1e-9)
-    assert effect.se == pytest.approx(np.sqrt(p * (1 - p) / 30 + q * (1 - q) / 30), abs=1e-9)
+    plain = np.sqrt(p * (1 - p) / 30 + q * (1 - q) / 30)
+    assert effect.se == pytest.approx(plain * np.sqrt(90 / 87), abs=1e-9)  # three columns of 90 people
+    assert effect.df == 87
 
 
 def test_delta_method_agrees_with_a_large_bootstrap():

@@ -14,7 +14,7 @@ from actionloop.trial.ancova import fit_linear
 from actionloop.trial.logistic import fit_logistic
 from actionloop.trial.mmrm import MmrmFit, fit_many
 from actionloop.trial.observe import Trials
-from actionloop.trial.responder import newcombe_interval, responded, responder_test, risk_differences
+from actionloop.trial.responder import newcombe_interval, responded, responder_test, risk_differences, spare
 from actionloop.types.basic import BoolArray, FloatArray
 from actionloop.types.protocol import TrialProtocol
 
@@ -175,8 +175,9 @@ def _g_computed(trials: Trials, plan: Plan, used: BoolArray | None) -> dict[tupl
     made, n_arms = {}, len(protocol.arms)
     for place, index in enumerate(_others(protocol), start=1):
         difference, se, _ = risk_differences(fits, design, used=counted, arm=place, reference=0, n_arms=n_arms)
-        half = stats.norm.isf(plan.alpha / 2) * se
-        p = 2 * stats.norm.sf(np.abs(np.divide(difference, se, out=np.zeros_like(se), where=se > 0)))
+        df = spare(counted, design)
+        half = stats.t.isf(plan.alpha / 2, df) * se
+        p = np.asarray(2 * stats.t.sf(np.abs(np.divide(difference, se, out=np.zeros_like(se), where=se > 0)), df))
         one = Estimates(difference, difference - half, difference + half, p)
         made["responder_adjusted", protocol.arm_names[index]] = _known(one, fits.converged)
     return made

@@ -119,7 +119,9 @@ def risk_differences(
     -------
     difference : (trial,) float ndarray
     se : (trial,) float ndarray
-        Delta method, with the variance that comes from the participants' own covariates being a sample.
+        Delta method, with the variance that comes from the participants' own covariates being a sample, times
+        n / (n − columns): without it, and with normal quantiles, .06 of null trials of 90 are rejected at .05. Read it
+        with t quantiles of n − columns degrees of freedom (`spare`).
     proportions : (trial, 2) float ndarray
 
     References
@@ -141,8 +143,15 @@ def risk_differences(
     gradient = gradients[0] - gradients[1]
     own = probabilities[0] - probabilities[1] - difference[:, None]
     variance = np.einsum("ti,tij,tj->t", gradient, fits.covariance, gradient)
-    variance = variance + (weight * own**2).sum(axis=1) / used.sum(axis=1)
+    n = used.sum(axis=1)
+    variance = (variance + (weight * own**2).sum(axis=1) / n) * n / spare(used, design)
     return difference, np.sqrt(variance), proportions
+
+
+def spare(used: BoolArray, design: FloatArray) -> IntArray:
+    """Return the degrees of freedom that the columns of a design leave, (trial,), at least 1."""
+    left: IntArray = np.maximum(used.sum(axis=1) - design.shape[-1], 1)
+    return left
 
 
 def compare_responders(
@@ -238,6 +247,7 @@ def _effect(
         measure="risk difference",
         n=n,
         alpha=alpha,
+        df=float(spare(everyone, x[None])[0]),
         beside={name: float(value) for name, value in beside.items()},
     )
 

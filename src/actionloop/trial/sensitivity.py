@@ -15,7 +15,7 @@ from actionloop.trial.imputation import Completed
 from actionloop.trial.logistic import LogisticFits, fit_firth, fit_logistic
 from actionloop.trial.pooling import Pooled, pool
 from actionloop.trial.predictors import Predictors, counts, make_predictors, require_rank, visit_index
-from actionloop.trial.responder import responded, risk_differences
+from actionloop.trial.responder import responded, risk_differences, spare
 from actionloop.types.basic import BoolArray, FloatArray
 from actionloop.types.trial import TrialData
 
@@ -192,5 +192,5 @@ def _compare_shares(
             reference=data.arms.index(reference),
             n_arms=len(data.arms),
         )
-        found.append(pool(difference, se**2))
+        found.append(pool(difference, se**2, complete_df=float(spare(everyone, x)[0])))
     return found
