@@ -20,6 +20,7 @@ from actionloop.cli.person import plan, pose, tell
 from actionloop.cli.places import BARE_SHAPE, SHAPE
 from actionloop.cli.streams import put, say
 from actionloop.cli.tmseeg import tmseeg
+from actionloop.cli.trial import trial
 
 if TYPE_CHECKING:
     pass
@@ -44,6 +45,7 @@ app.command(lesion, usage="Usage: actionloop lesion [LESION ...] OUT --cohort DE
 app.command(contrast)
 app.command(variability)
 app.command(tmseeg)
+app.command(trial)
 
 
 app.command(plan, usage=f"Usage: {SHAPE}\n       {BARE_SHAPE}")

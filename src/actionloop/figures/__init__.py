@@ -23,6 +23,7 @@ from actionloop.figures.matrix import fc_matrix
 from actionloop.figures.measure import measured_head
 from actionloop.figures.slices import cut_lines, pial_on_t1, take_slice
 from actionloop.figures.timeline import THRESHOLDS_MM, carpet, motion_trace
+from actionloop.figures.trialflow import flow_diagram
 from actionloop.figures.trust import agreement_curve, half_maps, stability_map
 from actionloop.figures.views import SurfaceViews, folds, surface_views
 
@@ -48,6 +49,7 @@ __all__ = [
     "fc_matrix",
     "field_map",
     "field_power",
+    "flow_diagram",
     "folds",
     "half_maps",
     "hexadecimal",

@@ -54,7 +54,7 @@ class Pen:
     def __init__(self, journal: Journal, actor: str, role: str) -> None:
         self._journal, self._actor, self._role = journal, actor, role
         self.study = journal.study
-        self.entries: tuple[Entry, ...] = journal._read()
+        self.entries: tuple[Entry, ...] = journal._read_all()
 
     def append(self, kind: str, content: Mapping[str, Any]) -> Entry:
         """Add one entry; it stands once the transaction ends without an error."""
@@ -82,6 +82,7 @@ class Journal:
     def __init__(self, path: Path, connection: sqlite3.Connection, study: str, clock: Callable[[], datetime]) -> None:
         self.path, self.study = path, study
         self._connection, self._clock = connection, clock
+        self._known: tuple[int, tuple[Entry, ...]] | None = None
 
     @classmethod
     def create(
@@ -182,8 +183,10 @@ class Journal:
         with telling(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield Pen(self, actor, role)
+                pen = Pen(self, actor, role)
+                yield pen
                 self._connection.execute("COMMIT")
+                self._keep(pen.entries)
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -211,19 +214,25 @@ class Journal:
         with telling(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                rows = self._read("ORDER BY number DESC LIMIT 1")
+                known = self._known if self._known is not None and self._known[0] == self._version() else None
+                rows = known[1][-1:] if known else self._read("ORDER BY number DESC LIMIT 1")
                 entry = self._write(rows[0] if rows else None, kind, content, actor=actor, role=role)
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            self._known = None if known is None else (known[0], (*known[1], entry))
         return entry
 
     def entries(self) -> tuple[Entry, ...]:
         """Return all entries, as they stand at one moment."""
         with telling(self.path):
-            return self._read()
+            self._connection.execute("BEGIN")
+            try:
+                return self._read_all()
+            finally:
+                self._connection.execute("COMMIT")
 
     def head(self) -> Receipt:
         """Return the number and digest of the last entry: written down elsewhere, it finds a cut or forged chain."""
@@ -258,6 +267,25 @@ class Journal:
             part.unlink(missing_ok=True)
             raise OutputError(f"the chain cannot be written: {problem.strerror}", where=path) from None
         return head
+
+    def _read_all(self) -> tuple[Entry, ...]:
+        """Return all entries; called within a transaction.
+
+        They are read and parsed again unless SQLite tells that no other connection has written since: its data_version
+        changes with every commit but our own.
+        """
+        version = self._version()
+        if self._known is None or self._known[0] != version:
+            self._known = (version, self._read())
+        return self._known[1]
+
+    def _keep(self, entries: tuple[Entry, ...]) -> None:
+        """Remember what stands after our own commit, which leaves the version as it was."""
+        if self._known is not None:
+            self._known = (self._known[0], entries)
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _read(self, tail: str = "ORDER BY number") -> tuple[Entry, ...]:
         return tuple(read_entry(row) for row in self._connection.execute(f"SELECT {COLUMNS} FROM entry {tail}"))  # noqa: S608

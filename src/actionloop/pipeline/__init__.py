@@ -31,10 +31,31 @@ if TYPE_CHECKING:
     from actionloop.pipeline.tmseegchoose import ChooseRequest, choose_sites
     from actionloop.pipeline.tmseegclean import CleanRequest, clean_recordings
     from actionloop.pipeline.tmseegmeasure import MeasureRequest, measure_sites
+    from actionloop.pipeline.trialamend import amend_protocol
+    from actionloop.pipeline.trialanalysis import AnalyseRequest, analyse_trial
+    from actionloop.pipeline.trialconduct import (
+        TrialEvent,
+        TrialWriter,
+        allocate_participant,
+        coil_of,
+        lock_data,
+        open_arms_of,
+        read_receipts,
+        record_event,
+        record_table,
+        verify_study,
+    )
+    from actionloop.pipeline.trialreport import TrialReportRequest, report_trial
+    from actionloop.pipeline.trialsimulation import SimulateRequest, simulate_trial
+    from actionloop.pipeline.trialstatus import StatusRequest, trial_status
+    from actionloop.pipeline.trialstatusfiles import TrialStatus
+    from actionloop.pipeline.trialstudy import new_study
+    from actionloop.pipeline.trialtargets import TargetTable
     from actionloop.pipeline.variationperson import VariabilityRequest
     from actionloop.pipeline.variations import Variability, variability
 
 __all__ = [
+    "AnalyseRequest",
     "BuiltPrior",
     "CheckExportRequest",
     "CheckReport",
@@ -57,30 +78,73 @@ __all__ = [
     "Progress",
     "Settings",
     "Silent",
+    "SimulateRequest",
+    "StatusRequest",
+    "TargetTable",
+    "TrialEvent",
+    "TrialReportRequest",
+    "TrialStatus",
+    "TrialWriter",
     "Variability",
     "VariabilityRequest",
+    "allocate_participant",
+    "amend_protocol",
+    "analyse_trial",
     "build_prior",
     "check_data",
     "check_export",
     "choose_sites",
     "clean_recordings",
+    "coil_of",
     "contrast",
     "convert_file",
     "demo",
     "demo_person",
     "doctor",
     "fetch_data",
+    "lock_data",
     "make_eeg_people",
     "make_phantoms",
     "map_lesions",
     "measure_sites",
+    "new_study",
+    "open_arms_of",
     "overlap",
     "plan",
+    "read_receipts",
     "read_settings",
+    "record_event",
+    "record_table",
+    "report_trial",
+    "simulate_trial",
+    "trial_status",
     "variability",
+    "verify_study",
 ]
 
 _LATER = {
+    "amend_protocol": "actionloop.pipeline.trialamend",
+    "TrialEvent": "actionloop.pipeline.trialconduct",
+    "TrialWriter": "actionloop.pipeline.trialconduct",
+    "allocate_participant": "actionloop.pipeline.trialconduct",
+    "coil_of": "actionloop.pipeline.trialconduct",
+    "record_event": "actionloop.pipeline.trialconduct",
+    "record_table": "actionloop.pipeline.trialconduct",
+    "lock_data": "actionloop.pipeline.trialconduct",
+    "open_arms_of": "actionloop.pipeline.trialconduct",
+    "read_receipts": "actionloop.pipeline.trialconduct",
+    "verify_study": "actionloop.pipeline.trialconduct",
+    "StatusRequest": "actionloop.pipeline.trialstatus",
+    "trial_status": "actionloop.pipeline.trialstatus",
+    "TrialStatus": "actionloop.pipeline.trialstatusfiles",
+    "new_study": "actionloop.pipeline.trialstudy",
+    "TargetTable": "actionloop.pipeline.trialtargets",
+    "AnalyseRequest": "actionloop.pipeline.trialanalysis",
+    "SimulateRequest": "actionloop.pipeline.trialsimulation",
+    "TrialReportRequest": "actionloop.pipeline.trialreport",
+    "analyse_trial": "actionloop.pipeline.trialanalysis",
+    "report_trial": "actionloop.pipeline.trialreport",
+    "simulate_trial": "actionloop.pipeline.trialsimulation",
     "EegOptions": "actionloop.phantom.eegperson",
     "make_eeg_people": "actionloop.phantom.eegdataset",
     "choose_sites": "actionloop.pipeline.tmseegchoose",

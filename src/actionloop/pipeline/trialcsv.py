@@ -13,7 +13,7 @@ from typing import Any
 
 from actionloop.errors import ActionloopError, InputError, OptionError
 from actionloop.journal import Entry, Journal, canonical
-from actionloop.trial.conduct import freeze_targets, replay, sift
+from actionloop.trial.conduct import follow, freeze_targets, sift
 from actionloop.trial.entryfields import Candidate
 from actionloop.trial.events import KINDS, Event, event_content, read_event
 from actionloop.trial.roles import require_append
@@ -37,7 +37,7 @@ TABLES = {
     "withdrawals": "withdrawn",
 }
 """Names of tables, and the kind of entry that a row of each becomes."""
-_TARGET_COLUMNS = ("participant", "name", "x", "y", "z", "score")
+_TARGET_COLUMNS, _TARGET_EXTRA = ("participant", "name", "x", "y", "z", "score"), ("frame",)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -76,7 +76,7 @@ def table_columns(table: str, protocol: TrialProtocol) -> tuple[tuple[str, ...],
     if table not in TABLES:
         raise OptionError(f"no table is called {table!r}", fix=f"choose from {', '.join(TABLES)}")
     if table == "targets":
-        return _TARGET_COLUMNS, ()
+        return _TARGET_COLUMNS, _TARGET_EXTRA
     kind = KINDS[TABLES[table]]
     names = [(one.metadata["name"] or one.name, one) for one in fields(kind)]
     must = [name for name, one in names if one.default is MISSING and name != "factors"]
@@ -120,7 +120,7 @@ def import_table(
     rows, problems, n_empty = _read_rows(path, table, protocol)
     problems += _repeated(rows)
     with journal.transaction(actor=actor, role=role) as pen:
-        sifted = sift([row.event for row in rows], protocol, replay(pen.entries, protocol))
+        sifted = sift([row.event for row in rows], protocol, follow(journal, pen.entries, protocol))
         problems += [(rows[index].line, _told(error)) for index, error in sifted.problems]
         if problems:
             _refuse(path, problems)
@@ -158,7 +158,7 @@ def _refuse(path: Path, problems: Sequence[tuple[int, str]]) -> None:
 
 def _read_rows(path: Path, table: str, protocol: TrialProtocol) -> tuple[list[_Row], list[tuple[int, str]], int]:
     must, may = table_columns(table, protocol)
-    header, body = _read_cells(path)
+    header, body = read_cells(path)
     missing, odd = [name for name in must if name not in header], [name for name in header if name not in (*must, *may)]
     twice = sorted({name for name in header if header.count(name) > 1})
     for names, told in ((missing, "no column is called"), (odd, "columns that are not read:"), (twice, "two columns:")):
@@ -177,13 +177,13 @@ def _read_rows(path: Path, table: str, protocol: TrialProtocol) -> tuple[list[_R
             n_empty += 1
             continue
         try:
-            rows.append(_Row(line, read_event(TABLES[table], _content(given, protocol))))
+            rows.append(_Row(line, read_event(TABLES[table], row_content(given, protocol))))
         except ActionloopError as error:
             problems.append((line, error.problem))
     return rows, problems, n_empty
 
 
-def _content(given: Mapping[str, str], protocol: TrialProtocol) -> dict[str, Any]:
+def row_content(given: Mapping[str, str], protocol: TrialProtocol) -> dict[str, Any]:
     """Turn texts into what the entry holds; one that is no number stays a text, and is refused with its name."""
     strata = {one.name for one in protocol.strata if one.name != "centre"}
     told: dict[str, Any] = {}
@@ -197,7 +197,8 @@ def _content(given: Mapping[str, str], protocol: TrialProtocol) -> dict[str, Any
     return told
 
 
-def _to_number(text: str) -> float | str:
+def to_number(text: str) -> float | str:
+    """Return a finite number, or the text where it is none."""
     number = float(text) if _NUMBER.fullmatch(text) else math.nan
     return number if math.isfinite(number) else text
 
@@ -210,32 +211,36 @@ def _to_flag(text: str) -> bool | str:
     return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}.get(text.casefold(), text)
 
 
-_CONVERTERS: dict[str, Callable[[str], Any]] = {"value": _to_number, "number": _to_count, "serious": _to_flag}
+_CONVERTERS: dict[str, Callable[[str], Any]] = {"value": to_number, "number": _to_count, "serious": _to_flag}
 
 
 def _target_rows(
     header: Sequence[str], body: Sequence[tuple[int, list[str]]]
 ) -> tuple[list[_Row], list[tuple[int, str]], int]:
     """Gather the rows of each participant, one for each candidate, into one entry."""
-    found: dict[str, tuple[int, list[Candidate]]] = {}
+    found: dict[str, tuple[int, list[Candidate], str]] = {}
     problems = []
     for line, cells in body:
         if len(cells) != len(header):
             problems.append((line, f"{len(cells)} cells, the header has {len(header)}"))
             continue
         given = dict(zip(header, cells, strict=True))
-        numbers = {name: _to_number(given[name]) for name in ("x", "y", "z", "score")}
+        numbers = {name: to_number(given[name]) for name in ("x", "y", "z", "score")}
         odd = [f"{name}: expected a number, found {one!r}" for name, one in numbers.items() if isinstance(one, str)]
         if odd:
             problems.append((line, "; ".join(odd)))
             continue
         xyz = (float(numbers["x"]), float(numbers["y"]), float(numbers["z"]))
-        row = found.setdefault(given["participant"], (line, []))[1]
-        row.append(Candidate(given["name"], xyz, float(numbers["score"])))
-    return [_Row(line, freeze_targets(who, candidates)) for who, (line, candidates) in found.items()], problems, 0
+        frame = given.get("frame", "")
+        _, candidates, first = found.setdefault(given["participant"], (line, [], frame))
+        if frame != first:
+            problems.append((line, f"frame: expected {first!r} as in the first row of this person, found {frame!r}"))
+        candidates.append(Candidate(given["name"], xyz, float(numbers["score"])))
+    rows = [_Row(line, freeze_targets(who, listed, frame=frame)) for who, (line, listed, frame) in found.items()]
+    return rows, problems, 0
 
 
-def _read_cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Read the header and, with their line numbers, the rows that hold something."""
     try:
         with path.open("rb") as opened:

@@ -29,7 +29,15 @@ from actionloop.types.protocol import (
     Visit,
 )
 
-__all__ = ["packaged_protocols", "protocol_digest", "read_packaged", "read_protocol", "write_protocol"]
+__all__ = [
+    "packaged_protocols",
+    "plain_protocol",
+    "protocol_digest",
+    "protocol_from_plain",
+    "read_packaged",
+    "read_protocol",
+    "write_protocol",
+]
 
 MOST_BYTES = 256 * 1024
 _LISTS: dict[str, Any] = {
@@ -91,6 +99,22 @@ def write_protocol(path: str | Path, protocol: TrialProtocol) -> None:
     text = find_yaml().safe_dump(plain_protocol(protocol), sort_keys=False, allow_unicode=True, width=110)
     with atomic_path(path) as temporary:
         temporary.write_text(_HEAD + text, encoding="utf-8")
+
+
+def protocol_from_plain(plain: Any) -> TrialProtocol:
+    """Build a protocol from what `plain_protocol` made of one.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    if not isinstance(plain, dict):
+        raise InputError("expected a protocol's fields", where="protocol_locked")
+    faults, protocol = _validated(plain)
+    if protocol is None:
+        raise InputError(f"{faults[0][1]}: {faults[0][2]}", where="protocol_locked", fix="update actionloop")
+    return protocol
 
 
 def _parse(raw: bytes, path: Path) -> TrialProtocol:

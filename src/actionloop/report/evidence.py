@@ -19,6 +19,7 @@ class Shown:
     Attributes
     ----------
     png : bytes
+        A PNG, or an SVG.
     alt : str
         What a person who cannot see it should know.
     caption : str
@@ -71,6 +72,8 @@ class EvidenceContent:
         What, and the path relative to the page.
     provenance : mapping
         As `files.provenance` makes it.
+    sides : bool
+        Whether the page tells left from right.
     """
 
     title: str
@@ -84,6 +87,7 @@ class EvidenceContent:
     references: Sequence[str] = ()
     files: Sequence[tuple[str, str]] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    sides: bool = True
 
     def __post_init__(self) -> None:
         if not self.answer or not self.limits:
@@ -109,7 +113,7 @@ def render_evidence(content: EvidenceContent) -> str:
             content=content,
             version=__version__,
             notice=facts.notice(),
-            sides=facts.load("outputs")["dataset"]["sides"],
+            sides=facts.load("outputs")["dataset"]["sides"] if content.sides else "",
             drawn=lambda shown: {"picture": shown, "file": shown.file, **embedded(shown.png)},
             inputs=[(one["File"], one["SHA256"]) for one in content.provenance.get("Inputs", ())],
             colours={},

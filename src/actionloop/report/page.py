@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -74,7 +75,9 @@ def render_report(content: ReportContent) -> str:
 
 
 def embedded(png: bytes) -> dict[str, Any]:
-    """Return data URI and size of a picture; WebP where Pillow knows it (a fifth of the size), else PNG."""
+    """Return data URI and size of a picture; WebP where Pillow knows it (a fifth of the size), else PNG; SVG as it is."""
+    if png.lstrip()[:5] in (b"<?xml", b"<svg "):
+        return _embedded_svg(png)
     from PIL import Image, features
 
     picture = Image.open(io.BytesIO(png))
@@ -86,6 +89,14 @@ def embedded(png: bytes) -> dict[str, Any]:
             kind, data = "webp", packed.getvalue()
     uri = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
     return {"uri": uri, "width": picture.width // 2, "height": picture.height // 2}
+
+
+def _embedded_svg(svg: bytes) -> dict[str, Any]:
+    """Return data URI and size (CSS pixels) of a drawing whose size is given in points."""
+    size = [re.search(rb"<svg[^>]*\b" + name + rb'="([0-9.]+)pt"', svg) for name in (b"width", b"height")]
+    width, height = (round(float(found[1]) * 4 / 3) if found else 800 for found in size)
+    uri = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
+    return {"uri": uri, "width": width, "height": height}
 
 
 def number(value: Any, digits: int = 2) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from actionloop.errors import ActionloopError, InputError
 from actionloop.journal import Entry, Journal
@@ -24,6 +26,7 @@ __all__ = [
     "TrialState",
     "Trouble",
     "advance",
+    "follow",
     "freeze_targets",
     "is_known",
     "record",
@@ -79,6 +82,29 @@ def replay(entries: Iterable[EntryLike], protocol: TrialProtocol, *, known: Tria
         except ActionloopError as error:
             trouble.append(Trouble(entry.number, entry.kind, error.problem))
     return replace(state, trouble=tuple(trouble))
+
+
+_FOLLOWED: WeakKeyDictionary[Journal, tuple[TrialProtocol, tuple[Entry, ...], TrialState]] = WeakKeyDictionary()
+
+
+def follow(journal: Journal, entries: tuple[Entry, ...], protocol: TrialProtocol) -> TrialState:
+    """Replay the entries of an open journal; of those that were replayed before only what came after is played.
+
+    An open journal hands out the very same entries as long as nobody else has written; if it read them anew, all of
+    them are played again.
+    """
+    known = _FOLLOWED.get(journal)
+    if known is not None and known[0] is protocol and _begins(entries, known[1]):
+        state = replay(entries[len(known[1]) :], protocol, known=known[2])
+    else:
+        state = replay(entries, protocol)
+    _FOLLOWED[journal] = (protocol, entries, state)
+    return state
+
+
+def _begins(entries: tuple[Entry, ...], first: tuple[Entry, ...]) -> bool:
+    """Tell whether `entries` begin with the same objects."""
+    return len(first) <= len(entries) and all(map(is_, entries, first))
 
 
 def advance(state: TrialState, protocol: TrialProtocol, event: ev.Event, *, by: str = "", entered: str = "") -> Person:
@@ -189,9 +215,9 @@ def is_known(event: ev.Event, state: TrialState) -> bool:
     return person is not None and same is not None and same(person, event)
 
 
-def freeze_targets(participant: str, candidates: Sequence[Candidate]) -> ev.TargetsFrozen:
+def freeze_targets(participant: str, candidates: Sequence[Candidate], *, frame: str = "") -> ev.TargetsFrozen:
     """Return the entry that freezes a participant's candidates, with the digest that allocation looks for."""
-    unsigned = ev.TargetsFrozen(participant, tuple(candidates), "")
+    unsigned = ev.TargetsFrozen(participant, tuple(candidates), "", frame)
     return replace(unsigned, digest=table_digest(ev.event_content(unsigned)["candidates"]))
 
 
@@ -260,10 +286,10 @@ def record(
             raise InputError("allocation is entered by allocation alone", fix="allocate the participant")
         require_append(role, kind)
     for event in events:
-        if isinstance(event, ev.TargetsFrozen) and event != freeze_targets(event.participant, event.candidates):
+        if isinstance(event, ev.TargetsFrozen) and event.digest != freeze_targets("", event.candidates).digest:
             raise InputError("the digest is not that of the candidates", where=f"{event.kind} of {event.participant}")
     with journal.transaction(actor=actor, role=role) as pen:
-        sifted = sift(events, protocol, replay(pen.entries, protocol))
+        sifted = sift(events, protocol, follow(journal, pen.entries, protocol))
         if len(sifted.problems) == 1:
             raise sifted.problems[0][1]
         if sifted.problems:

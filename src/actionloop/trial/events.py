@@ -58,10 +58,11 @@ class Consented(Event):
 
 @dataclass(frozen=True)
 class TargetsFrozen(Event):
-    """All candidate targets with their scores, before anybody can know the arm."""
+    """All candidate targets with their scores, before anybody can know the arm; `frame` is that of the coordinates."""
 
     candidates: tuple[Candidate, ...] = entry(read_candidates)
     digest: str = entry(read_text)
+    frame: str = entry(read_text, default="")
     kind = "targets_frozen"
     open = True
 

@@ -42,6 +42,18 @@ def may_append(role: str, kind: str) -> bool:
     return kind in _role(role)["appends"]
 
 
+def may_see(role: str, kind: str) -> bool:
+    """Return whether a role sees entries of a kind, some of their fields at least.
+
+    Raises
+    ------
+    OptionError
+        No such role.
+    """
+    sees = _role(role)["sees"]
+    return ALL in sees or kind in sees
+
+
 def require_append(role: str, kind: str) -> None:
     """Refuse what a role may not write.
 

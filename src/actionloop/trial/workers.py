@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -62,7 +62,39 @@ def work(task: Callable[[Job], Result], parts: Sequence[Job], workers: Workers, 
     return [task(part) for part in parts]
 
 
+def work_as_done(task: Callable[[Job], Result], parts: Sequence[Job], workers: Workers) -> Iterator[tuple[int, Result]]:
+    """Do a task for every part; yield the number of each part and its result as soon as it is there.
+
+    Parameters and errors as for `work`.
+    """
+    if workers.dask is not None:
+        with _client(workers) as client:
+            from distributed import as_completed as done
+
+            numbers = {future: k for k, future in enumerate(client.map(task, list(parts), pure=False))}
+            for future, result in done(numbers, with_results=True):
+                yield numbers[future], result
+    elif workers.processes > 1 and len(parts) > 1:
+        with ProcessPoolExecutor(workers.processes, mp_context=get_context("spawn")) as pool:
+            futures = {pool.submit(task, part): k for k, part in enumerate(parts)}
+            try:
+                for one in as_completed(futures):
+                    yield futures[one], one.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+    else:
+        for k, part in enumerate(parts):
+            yield k, task(part)
+
+
 def _by_dask(task: Callable[[Job], Result], parts: Sequence[Job], workers: Workers) -> list[Result]:
+    with _client(workers) as client:
+        gathered: list[Result] = client.gather(client.map(task, list(parts), pure=False))
+    return gathered
+
+
+def _client(workers: Workers) -> Any:
+    """Return a client of the scheduler that is asked for."""
     try:
         from distributed import Client
     except ImportError:
@@ -72,11 +104,8 @@ def _by_dask(task: Callable[[Job], Result], parts: Sequence[Job], workers: Worke
     scheduler: Any = Client
     own = {"n_workers": workers.processes, "threads_per_worker": 1, "dashboard_address": None}
     try:
-        client = scheduler(**own) if workers.dask in (None, "local") else scheduler(workers.dask, timeout=5)
-    except OSError as problem:
+        return scheduler(**own) if workers.dask in (None, "local") else scheduler(workers.dask, timeout=5)
+    except (OSError, ValueError) as problem:
         raise OptionError(
             f"no Dask scheduler answers: {problem}", where=f"dask: {workers.dask}", fix="start one, or leave 'dask' out"
         ) from None
-    with client:
-        gathered: list[Result] = client.gather(client.map(task, list(parts), pure=False))
-    return gathered
