@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests import eegtrials
 
 from actionloop.errors import OptionError, SignalError
 from actionloop.tmseeg import library
@@ -388,3 +389,21 @@ def test_default_pipeline_brings_the_response_back() -> None:
 
     assert agreement(out.trials) > max(0.85, agreement(raw.trials))
     assert [one.name for one in out.log] == list(named_pipeline().names)
+
+
+def test_autoreject_removes_the_trials_that_stand_out() -> None:
+    """The library's threshold, cross-validated, takes those ten times as large, and some ordinary ones of even noise."""
+    made = eegtrials.trials(n=60)
+    data = made.data.copy()
+    data[[7, 23, 41]] *= 10
+    out = clean(made.with_data(data), build_pipeline(("autoreject",)), rng=rng_of())
+    removed = out.log[0]
+    gone = removed.removed.trials
+    assert {7, 23, 41} <= set(gone) and len(gone) <= 15 and "threshold" in removed.line
+    np.testing.assert_array_equal(out.trials.data, np.delete(data, gone, axis=0))
+
+
+def test_autoreject_that_would_take_most_trials_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actionloop.tmseeg.library.rejection_threshold", lambda *_, **__: 1e-9)
+    with pytest.raises(SignalError, match="would remove 60 of 60"):
+        clean(eegtrials.trials(n=60), build_pipeline(("autoreject",)), rng=rng_of())
