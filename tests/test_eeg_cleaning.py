@@ -392,7 +392,7 @@ def test_default_pipeline_brings_the_response_back() -> None:
 
 
 def test_autoreject_removes_the_trials_that_stand_out() -> None:
-    """The library's threshold, cross-validated, takes those ten times as large, and some ordinary ones of even noise."""
+    """The library's threshold takes those ten times as large, and some ordinary ones of even noise."""
     made = eegtrials.trials(n=60)
     data = made.data.copy()
     data[[7, 23, 41]] *= 10

@@ -75,7 +75,7 @@ def render_report(content: ReportContent) -> str:
 
 
 def embedded(png: bytes) -> dict[str, Any]:
-    """Return data URI and size of a picture; WebP where Pillow knows it (a fifth of the size), else PNG; SVG as it is."""
+    """Return data URI and size of a picture; WebP where Pillow knows it (a fifth of the size), else PNG; or SVG."""
     if png.lstrip()[:5] in (b"<?xml", b"<svg "):
         return _embedded_svg(png)
     from PIL import Image, features
