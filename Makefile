@@ -61,6 +61,8 @@ validate: data
 	$(BIN)/python -m benchmarks.overlap docs/validation
 	$(BIN)/python -m benchmarks.tmseeg_cleaning docs/validation
 	$(BIN)/python -m benchmarks.tmseeg_choice docs/validation
+	$(BIN)/python -m benchmarks.trial_real docs/validation
+	$(BIN)/python -m benchmarks.trial_simulation docs/validation
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

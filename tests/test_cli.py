@@ -75,7 +75,11 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("plan",), ("demo",), ("phantom",), ("doctor",), ("data",), ("data", "fetch"), ("prior",), ("prior", "build")],
+    [
+        *((), ("plan",), ("demo",), ("phantom",), ("doctor",), ("data",), ("data", "fetch")),
+        *(("prior",), ("prior", "build"), ("trial",)),
+        *(("trial", one) for one in ("new", "allocate", "record", "status", "unblind")),
+    ],
 )
 def test_help_carries_the_notice_and_no_colours(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command, "--help"]) == 0

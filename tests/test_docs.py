@@ -22,6 +22,8 @@ from actionloop.cli.lesions import Lesioned
 from actionloop.cli.options import Coiled, Given, How, Where, Who
 from actionloop.cli.places import read_places
 from actionloop.cli.tmseeg import Recorded
+from actionloop.cli.trialrecord import Entering
+from actionloop.cli.trialresults import Simulated
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -120,8 +122,10 @@ def test_this_check_of_commands_can_fail() -> None:
 def test_usage_names_every_option() -> None:
     usage = (DOCS / "usage.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(--[a-z0-9-]+)`", usage))
-    renamed = {"map_file": "--map", "from_system": "--from"}
+    renamed = {"map_file": "--map", "from_system": "--from", "fields": "--set"}
     alone = {"--to", "--image", "--system", "--pain-map", "--networks", "--measure"}
+    alone |= {"--allocator", "--coil", "--verify", "--role", "--out", "--all"}
+    alone |= {"--blinded", "--table"}
     alone |= {"--steps", "--without", "--montage", "--pulses", "--electrodes", "--plan", "--trials", "--control"}
     assert alone <= named
     groups = (
@@ -137,6 +141,8 @@ def test_usage_names_every_option() -> None:
         Nulls,
         Lesioned,
         Recorded,
+        Entering,
+        Simulated,
         Tied,
         Written,
     )

@@ -140,7 +140,7 @@ def test_labels_that_are_not_bids_are_refused(label):
 
 def test_every_output_is_declared_once_and_recognises_its_own_name():
     entities = {"sub": "01", "ses": "1", "task": "rest", "run": "1", "hemi": "L", "space": "T1w"}
-    entities |= {"desc": "map", "slice": "0001", "acq": "M1", "kind": "ranking"}
+    entities |= {"desc": "map", "slice": "0001", "acq": "M1", "kind": "ranking", "cell": "0a1b"}
     names = {output.key: output.name(entities) for output in declared_outputs().values()}
     assert len(set(names.values())) == len(names)
     for output in declared_outputs().values():

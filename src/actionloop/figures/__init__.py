@@ -24,6 +24,8 @@ from actionloop.figures.measure import measured_head
 from actionloop.figures.slices import cut_lines, pial_on_t1, take_slice
 from actionloop.figures.timeline import THRESHOLDS_MM, carpet, motion_trace
 from actionloop.figures.trialflow import flow_diagram
+from actionloop.figures.trialforest import IntervalPanel, IntervalRow, forest_plot
+from actionloop.figures.trialresults import Course, courses, difference_by_marker, share_bars, tipping_plot
 from actionloop.figures.trust import agreement_curve, half_maps, stability_map
 from actionloop.figures.views import SurfaceViews, folds, surface_views
 
@@ -31,7 +33,10 @@ __all__ = [
     "POSE_COLOURS",
     "THRESHOLDS_MM",
     "CoilShape",
+    "Course",
     "FieldScale",
+    "IntervalPanel",
+    "IntervalRow",
     "SeenField",
     "SurfaceViews",
     "TwoFields",
@@ -43,14 +48,17 @@ __all__ = [
     "compared_fields",
     "confidence_map",
     "contrast_intervals",
+    "courses",
     "coverage",
     "cut_lines",
+    "difference_by_marker",
     "display_colours",
     "fc_matrix",
     "field_map",
     "field_power",
     "flow_diagram",
     "folds",
+    "forest_plot",
     "half_maps",
     "hexadecimal",
     "inflated_map",
@@ -68,6 +76,7 @@ __all__ = [
     "probability_map",
     "rgb",
     "seen_with",
+    "share_bars",
     "share_histogram",
     "share_map",
     "site_ranking",
@@ -77,6 +86,7 @@ __all__ = [
     "take_slice",
     "target_views",
     "time_frequency",
+    "tipping_plot",
     "topographies",
     "value_map",
 ]

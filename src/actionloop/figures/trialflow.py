@@ -23,6 +23,7 @@ _STRIP, _MARGIN, _GAP, _STEP = 64, 40, 36, 64  # pixels: stage strip, edge, betw
 _LINE, _PAD = 30, 22
 _SIZE = 7.0  # points
 _CHARACTER = 11.6  # pixels, mean width of a letter at that size
+_TITLE, _TITLE_LINE = 14.6, 36  # pixels, of the title: width of a letter, height of a line
 _LEAST = 500
 _MOST_REASONS = 6
 
@@ -68,12 +69,13 @@ def flow_diagram(flow: TrialFlow, *, title: str = "", form: Literal["png", "svg"
     columns = max(len(flow.arms), 1)
     wide = max(_LEAST, min(620, 1500 // columns))
     page_width = max(_MARGIN * 2 + _STRIP + columns * wide + (columns - 1) * _GAP, 1240)
-    top = _MARGIN + (60 if title else 0)
+    heading = textwrap.wrap(title, int((page_width - 2 * _MARGIN) / _TITLE))
+    top = _MARGIN + (24 if heading else 0) + _TITLE_LINE * len(heading)
     boxes, stages = _arranged(flow, page_width, top, wide)
     height = max(box.bottom for rows in boxes for box in rows) + _MARGIN + _LINE
     figure, page = sheet(round(page_width), round(height))
-    if title:
-        write(page, _MARGIN, _MARGIN + 14, title, fontsize=9, weight="bold")
+    for index, line in enumerate(heading):
+        write(page, _MARGIN, _MARGIN + 14 + _TITLE_LINE * index, line, fontsize=9, weight="bold")
     _draw_stages(page, stages)
     _draw_arrows(page, boxes)
     for rows in boxes:

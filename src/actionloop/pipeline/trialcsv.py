@@ -13,10 +13,17 @@ from typing import Any
 
 from actionloop.errors import ActionloopError, InputError, OptionError
 from actionloop.journal import Entry, Journal, canonical
-from actionloop.trial.conduct import follow, freeze_targets, sift
-from actionloop.trial.entryfields import Candidate
-from actionloop.trial.events import KINDS, Event, event_content, read_event
-from actionloop.trial.roles import require_append
+from actionloop.trial import (
+    KINDS,
+    Candidate,
+    Event,
+    event_content,
+    follow,
+    freeze_targets,
+    read_event,
+    require_append,
+    sift,
+)
 from actionloop.types.protocol import TrialProtocol
 
 MOST_BYTES = 20 * 1024 * 1024

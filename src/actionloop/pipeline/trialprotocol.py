@@ -14,9 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from actionloop.errors import ActionloopError, InputError, OptionError
 from actionloop.files.atomic import atomic_path
 from actionloop.pipeline.yamltext import Fault, build, compose, find_yaml, line_of, node_faults
-from actionloop.trial.digest import plain_protocol, protocol_digest
-from actionloop.trial.locked import require_runnable
-from actionloop.trial.schedule import require_known_events
+from actionloop.trial import plain_protocol, protocol_digest, require_known_events, require_runnable
 from actionloop.types.protocol import (
     Allocation,
     Analysis,

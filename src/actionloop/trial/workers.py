@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import Any, TypeVar
@@ -69,7 +70,7 @@ def work_as_done(task: Callable[[Job], Result], parts: Sequence[Job], workers: W
     """
     if workers.dask is not None:
         with _client(workers) as client:
-            from distributed import as_completed as done
+            done: Any = import_module("distributed").as_completed
 
             numbers = {future: k for k, future in enumerate(client.map(task, list(parts), pure=False))}
             for future, result in done(numbers, with_results=True):
