@@ -165,7 +165,7 @@ def consort_section(study: Study, *, analysed: bool) -> EvidenceSection:
             one["what"],
             _STATES[one["by"]](study, analysed),
             one["met"],
-            "" if one["verified"] else "unverified",
+            "read" if one["verified"] else "unverified",
         )
         for one in known["item"]
     ]

@@ -32,7 +32,7 @@ from actionloop.trial import (
 )
 from actionloop.types.protocol import TrialProtocol
 
-MOST_ROWS = 240
+MOST_ROWS = 80
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +206,7 @@ def _without_simulation(found: Simulated) -> EvidenceSection:
 
 def _grid_sections(out: OutputFolder, found: Simulated) -> Iterator[EvidenceSection]:
     rows = found.table.rows
+    listed = rows if len(rows) <= MOST_ROWS else tuple(drawn_rows(rows))[:MOST_ROWS]
     shown = [keep_drawn(out, one, k if k > 1 else 0) for k, one in enumerate(draw_power(found.table), 1)]
     columns = ["World", "Design", "People", "Effect ×", "Leaving", "Analysis", "Arm", "Truth", "Rejected (SE)"]
     columns += ["Bias (SE)", "Width", "Coverage"]
@@ -224,14 +225,14 @@ def _grid_sections(out: OutputFolder, found: Simulated) -> Iterator[EvidenceSect
             row.width,
             "" if not np.isfinite(row.coverage) else f"{row.coverage:.3f}",
         )
-        for row in rows[:MOST_ROWS]
+        for row in listed
     ]
     note = (
         "Rejected: share of trials with p below alpha, power unless marked null (then the type I error). Arm 'any': "
         "familywise. Truth, bias and width: points of the outcome, or shares with responder analyses."
     )
-    if len(rows) > MOST_ROWS:
-        note += f" The first {MOST_ROWS} of {len(rows)} rows; the table holds all."
+    if len(listed) < len(rows):
+        note += f" {len(listed)} of {len(rows)} rows; trial_simulation.tsv holds all."
     yield EvidenceSection("Simulated", (), [Table("Designs in each world", columns, told, note)], shown)
     yield EvidenceSection("Assumed", _assumed(found))
 
