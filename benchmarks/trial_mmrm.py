@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from actionloop.trial.mmrm import fit_many
-from actionloop.types.trial import TrialData
+from actionloop.types import TrialData
 
 N, VISITS, ARMS, CENTRES, DROP_OUT = 90, 5, ("classic", "low", "high"), ("a", "b", "c"), 0.2
 ADJUST = ("baseline", "centre")

@@ -38,7 +38,7 @@ from actionloop.trial.sideeffect import side_effect
 from actionloop.trial.simulate import Assumptions, Grid, Row, SimulationTable, grid_cells, simulate
 from actionloop.trial.workers import Workers
 from actionloop.trial.worlds import Dropout, default_dropout, default_population, default_rescue, world
-from actionloop.types.protocol import TrialProtocol, Visit
+from actionloop.types import TrialProtocol, Visit
 
 PROTOCOLS = Path(__file__).parents[1] / "src" / "actionloop" / "data" / "protocols"
 NULL = world("no_difference")

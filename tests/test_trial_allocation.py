@@ -31,7 +31,7 @@ from actionloop.trial.recount import verify_allocation
 from actionloop.trial.register import Register, stratum_of, table_digest, target_of, tied
 from actionloop.trial.secrecy import Secret, create_secret, read_secret
 from actionloop.trial.unblinding import open_arms
-from actionloop.types.protocol import Allocation, Arm
+from actionloop.types import Allocation, Arm
 
 PLANS = {"blocks": protocol(), "minimisation": minimised()}
 NAMES = tuple(arm.name for arm in ARMS)

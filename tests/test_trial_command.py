@@ -392,7 +392,7 @@ def test_allocation_keeps_the_order_and_says_where_the_target_stands(trial):
 
 
 def test_the_coil_is_told_to_its_keeper_alone(tmp_path, capsys):
-    from actionloop.types.protocol import Arm
+    from actionloop.types import Arm
 
     arms = (Arm("m1", "Classic M1", "fixed", "m1"), Arm("low", "Sham", "sham", "m1"))
     trial = Trial(tmp_path, capsys, arms=arms)
@@ -511,7 +511,7 @@ def test_an_amendment_is_locked_with_its_reason(trial):
 
 
 def test_an_amendment_of_what_people_were_allocated_by_is_refused(trial):
-    from actionloop.types.protocol import Allocation, TrialOutcome
+    from actionloop.types import Allocation, TrialOutcome
 
     trial.enrol(people(2))
     trial.allocate("P01")

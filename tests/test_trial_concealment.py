@@ -22,7 +22,7 @@ from actionloop.trial.register import Register, stratum_of
 from actionloop.trial.roles import may_append, require_append, role_names, view
 from actionloop.trial.secrecy import Secret
 from actionloop.trial.unblinding import arm_codes, open_arms, tell_coil, unblind
-from actionloop.types.protocol import Allocation, Arm
+from actionloop.types import Allocation, Arm
 
 NAMES = tuple(arm.name for arm in ARMS)
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -19,7 +19,7 @@ from actionloop.trial.entryfields import Candidate
 from actionloop.trial.queries import data_queries
 from actionloop.trial.ratingpatterns import resolution
 from actionloop.trial.schedule import planned_day
-from actionloop.types.protocol import TrialOutcome
+from actionloop.types import TrialOutcome
 
 PROTOCOL = small_protocol()
 LATER = START + timedelta(days=400)
@@ -303,7 +303,7 @@ def test_digits_identical_series_and_raters_are_noticed_and_honest_ones_are_not(
 
 
 def test_series_of_four_visits_that_repeat():
-    from actionloop.types.protocol import Visit
+    from actionloop.types import Visit
 
     protocol = replace(PROTOCOL, visits=(*PROTOCOL.visits, Visit("w12", 12)))
     entries = []

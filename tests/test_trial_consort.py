@@ -14,7 +14,7 @@ from actionloop.figures.trialflow import flow_diagram
 from actionloop.trial.baseline import baseline_table
 from actionloop.trial.conduct import replay
 from actionloop.trial.consort import TOGETHER, count_flow, tally
-from actionloop.types.trialflow import FlowArm, TrialFlow
+from actionloop.types import FlowArm, TrialFlow
 
 PROTOCOL = small_protocol()
 

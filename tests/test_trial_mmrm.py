@@ -18,7 +18,7 @@ from scipy import optimize, stats
 from actionloop.errors import InputError, OptionError
 from actionloop.trial.covariance import COVARIANCES, Structure, fill, pairs
 from actionloop.trial.mmrm import fit_many, fit_mmrm, fit_repeated
-from actionloop.types.trial import TrialData
+from actionloop.types import TrialData
 
 HERE = Path(__file__).parent / "reference" / "trial"
 REAL = Path(os.environ.get("ACTIONLOOP_DATA", Path(__file__).parents[1] / "../shared/data")) / "pain_trials"

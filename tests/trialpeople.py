@@ -12,7 +12,7 @@ from actionloop.trial.allocation import AllocationError, allocate, commit_secret
 from actionloop.trial.digest import protocol_digest
 from actionloop.trial.register import Register, table_digest
 from actionloop.trial.secrecy import create_secret, read_secret
-from actionloop.types.protocol import (
+from actionloop.types import (
     Allocation,
     Analysis,
     Arm,

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta, timezone
 
 from hypothesis import strategies as st
 
-from actionloop.types.protocol import (
+from actionloop.types import (
     Analysis,
     Arm,
     Estimand,
@@ -51,7 +51,7 @@ def small_protocol(**changes):
         "strata": (Stratum("centre", ("east", "west")), Stratum("sex", ("f", "m"))),
     }
     allocation = changes.pop("allocation", None)
-    from actionloop.types.protocol import Allocation
+    from actionloop.types import Allocation
 
     return TrialProtocol(**{**given, "allocation": allocation or Allocation(block_sizes=(2, 4)), **changes})
 

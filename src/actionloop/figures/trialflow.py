@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from actionloop import facts
 from actionloop.figures.colours import brain_colour, hexadecimal
 from actionloop.figures.page import ink, png, quiet, sheet, write
-from actionloop.types.trialflow import FlowArm, TrialFlow
+from actionloop.types import FlowArm, TrialFlow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

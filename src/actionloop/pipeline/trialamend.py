@@ -19,7 +19,7 @@ from actionloop.trial import (
     require_locked,
     scheme_digest,
 )
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 
 def amend_protocol(folder: str | Path, protocol: str | Path, *, reason: str, writer: TrialWriter) -> Entered:

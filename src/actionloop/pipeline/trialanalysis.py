@@ -23,8 +23,7 @@ from actionloop.trial import (
     trial_data,
     verify_allocation,
 )
-from actionloop.types.protocol import TrialProtocol
-from actionloop.types.trial import TrialData
+from actionloop.types import TrialData, TrialProtocol
 
 ROLE = "statistician"
 

@@ -24,7 +24,7 @@ from actionloop.trial import (
     require_append,
     sift,
 )
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 MOST_BYTES = 20 * 1024 * 1024
 MOST_PROBLEMS = 50

@@ -30,8 +30,7 @@ from actionloop.trial import (
     run_analyses,
     visit_index,
 )
-from actionloop.types.protocol import Analysis, TrialProtocol
-from actionloop.types.trial import TrialData
+from actionloop.types import Analysis, TrialData, TrialProtocol
 
 
 @dataclass(frozen=True, eq=False)

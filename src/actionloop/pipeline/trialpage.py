@@ -22,7 +22,7 @@ from actionloop.pipeline.trialfindings import (
 from actionloop.pipeline.trialpictures import Drawn, draw_results
 from actionloop.report import EvidenceContent, EvidenceSection, Shown, Table, render_evidence
 from actionloop.trial import AnalysisResult, exclusion, null_words, percent
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 Told = tuple[tuple[str, ...], Path]
 TOLD = ("responder", "mmrm", "ancova")

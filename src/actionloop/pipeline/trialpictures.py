@@ -20,7 +20,7 @@ from actionloop.figures import (
 )
 from actionloop.pipeline.trialfindings import TrialResults
 from actionloop.trial import AnalysisResult, Effect, fit_mmrm, percent
-from actionloop.types.protocol import TrialOutcome
+from actionloop.types import TrialOutcome
 
 _WAYS = {
     "risk difference": (

@@ -15,7 +15,7 @@ from actionloop.errors import ActionloopError, InputError, OptionError
 from actionloop.files.atomic import atomic_path
 from actionloop.pipeline.yamltext import Fault, build, compose, find_yaml, line_of, node_faults
 from actionloop.trial import plain_protocol, protocol_digest, require_known_events, require_runnable
-from actionloop.types.protocol import (
+from actionloop.types import (
     Allocation,
     Analysis,
     Arm,

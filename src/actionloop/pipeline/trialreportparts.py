@@ -12,7 +12,7 @@ from actionloop import facts
 from actionloop.pipeline.trialstudy import Study
 from actionloop.report import EvidenceSection, Table
 from actionloop.trial import TOGETHER, BaselineTable, Person, Query, Synopsis, tally
-from actionloop.types.trialflow import TrialFlow
+from actionloop.types import TrialFlow
 
 MOST_QUERIES = 40
 _STATES: dict[str, Callable[[Study, bool], str]] = {

@@ -39,7 +39,7 @@ from actionloop.trial import (
     world,
     world_names,
 )
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 REPLAYED = (0.5, 1.0, 2.0)
 _ROW = tuple(one.name for one in fields(Row))

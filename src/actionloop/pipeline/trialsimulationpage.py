@@ -30,7 +30,7 @@ from actionloop.trial import (
     power_proportions,
     world,
 )
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 MOST_ROWS = 80
 

@@ -25,7 +25,7 @@ from actionloop.trial import (
     read_secret,
     stratum_of,
 )
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 WIDEST = "screened"
 _COUNTS: tuple[tuple[str, str, Callable[[Person], int]], ...] = (

@@ -11,7 +11,7 @@ from actionloop import figures, files
 from actionloop.files import OutputFolder
 from actionloop.journal import Fault, Receipt
 from actionloop.trial import BaselineTable
-from actionloop.types.trialflow import FlowArm, TrialFlow
+from actionloop.types import FlowArm, TrialFlow
 
 Rows = tuple[Mapping[str, Any], ...]
 

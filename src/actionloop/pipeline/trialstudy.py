@@ -30,7 +30,7 @@ from actionloop.trial import (
     protocol_digest,
     replay_entries,
 )
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 JOURNAL, PROTOCOL = "journal.sqlite", "protocol.yaml"
 COORDINATOR = "coordinator"

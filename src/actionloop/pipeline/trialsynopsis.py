@@ -8,7 +8,7 @@ from actionloop import facts
 from actionloop.files import write_text
 from actionloop.report import EvidenceContent, EvidenceSection, Table, render_evidence
 from actionloop.trial import Synopsis, SynopsisPart, as_markdown, write_synopsis
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 NAMES = ("synopsis.md", "synopsis.html")
 

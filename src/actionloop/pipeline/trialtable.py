@@ -11,8 +11,7 @@ import numpy as np
 from actionloop.errors import InputError
 from actionloop.pipeline.trialcsv import ABSENT, MOST_PROBLEMS, read_cells, to_number
 from actionloop.trial import arm_order
-from actionloop.types.protocol import TrialOutcome, TrialProtocol
-from actionloop.types.trial import TrialData
+from actionloop.types import TrialData, TrialOutcome, TrialProtocol
 
 LONG = ("visit", "value")
 STOPPED = "stopped"

@@ -9,7 +9,7 @@ from pathlib import Path
 from actionloop.errors import InputError, OptionError
 from actionloop.pipeline.trialcsv import read_cells, to_number
 from actionloop.trial import Candidate, TargetsFrozen, freeze_targets
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 NAMES, SCORES = ("name", "site"), ("score", "global")
 """Columns that hold a candidate's name and its score: those of `plan` and of `tmseeg choose`, too."""

@@ -28,7 +28,7 @@ from actionloop.trial.register import (
     tied,
 )
 from actionloop.trial.secrecy import Secret
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 ROLE = "allocator"
 Reason = Literal[

@@ -12,8 +12,7 @@ from actionloop.trial.locked import analysis_digest, require_runnable
 from actionloop.trial.multiplicity import holm
 from actionloop.trial.results import LABELS, AnalysisResult, Finding, TrialAnalysis
 from actionloop.trial.words import equivalence_words, exclusion, null_words, percent, posterior_words
-from actionloop.types.protocol import TrialProtocol
-from actionloop.types.trial import TrialData
+from actionloop.types import TrialData, TrialProtocol
 
 
 def analyse(

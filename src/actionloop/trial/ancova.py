@@ -10,8 +10,7 @@ import numpy as np
 from actionloop.errors import InputError
 from actionloop.trial.estimates import Comparisons, Effect, make_effect
 from actionloop.trial.predictors import counts, make_predictors, require_rank, visit_index
-from actionloop.types.basic import BoolArray, FloatArray
-from actionloop.types.trial import TrialData
+from actionloop.types import BoolArray, FloatArray, TrialData
 
 
 @dataclass(frozen=True, eq=False)

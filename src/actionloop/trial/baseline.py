@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actionloop.errors import InputError
-from actionloop.trial.consort import TOGETHER
-from actionloop.trial.dataset import arm_order
-from actionloop.trial.people import Person, TrialState
-from actionloop.types.protocol import TrialOutcome, TrialProtocol
+from actionloop.trial.consort import arm_columns
+from actionloop.trial.people import TrialState
+from actionloop.types import TrialOutcome, TrialProtocol
 
 NOTE = (
     "No p values: after random allocation any difference between arms is one of chance, so a test of it answers "
@@ -71,7 +69,9 @@ def baseline_table(
     """
     people = state.allocated()
     revealed = arms if arms is not None else (state.arms if state.unblinded else None)
-    columns = _columns(protocol, people, revealed)
+    columns = arm_columns(protocol, people, revealed)
+    if revealed is not None:
+        columns.append(("All", list(people)))
     groups = [members for _, members in columns]
     rows: list[BaselineRow] = []
     if len(protocol.centres) > 1:
@@ -85,20 +85,6 @@ def baseline_table(
         if first in [visit.name for visit in protocol.rated(outcome.name)]:
             rows += _outcome_rows(outcome, [[p.value(first, outcome.name) for p in group] for group in groups])
     return BaselineTable(tuple(label for label, _ in columns), tuple(len(group) for group in groups), tuple(rows))
-
-
-def _columns(
-    protocol: TrialProtocol, people: tuple[Person, ...], arms: Mapping[str, str] | None
-) -> list[tuple[str, list[Person]]]:
-    if arms is None:
-        return [(TOGETHER, list(people))]
-    without = [person.name for person in people if person.name not in arms]
-    if without:
-        raise InputError(f"no arm is given for {len(without)} of {len(people)}: {', '.join(without[:5])}")
-    labels = {arm.name: arm.label for arm in protocol.arms}
-    order = arm_order(protocol, [arms[person.name] for person in people])
-    by_arm = [(labels.get(name, f"Group {name}"), [p for p in people if arms[p.name] == name]) for name in order]
-    return [*by_arm, ("All", list(people))]
 
 
 def _outcome_rows(outcome: TrialOutcome, values: Sequence[Sequence[float | None]]) -> list[BaselineRow]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 
 from actionloop.trial.secrecy import Secret
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 
 def arm_in_blocks(secret: Secret, protocol: TrialProtocol, *, study: str, stratum: str, number: int) -> str:

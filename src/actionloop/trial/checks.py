@@ -6,7 +6,7 @@ from actionloop.errors import InputError
 from actionloop.trial import events as ev
 from actionloop.trial.people import Person, TrialState
 from actionloop.trial.register import EVERYBODY
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 _AFTER_LOCK = (ev.AdverseEvent, ev.Deviated)
 """What may still be entered when the data are locked."""

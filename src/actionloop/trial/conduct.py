@@ -16,7 +16,7 @@ from actionloop.trial.entryfields import Candidate
 from actionloop.trial.people import Person, Rating, TrialState, Trouble
 from actionloop.trial.register import table_digest
 from actionloop.trial.roles import require_append
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 __all__ = [
     "EntryLike",

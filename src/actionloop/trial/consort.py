@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from actionloop.errors import InputError, OptionError
 from actionloop.trial.dataset import arm_order
 from actionloop.trial.people import Person, TrialState
-from actionloop.types.protocol import Analysis, TrialProtocol
-from actionloop.types.trialflow import FlowArm, TrialFlow
+from actionloop.types import Analysis, FlowArm, TrialFlow, TrialProtocol
 
 TOGETHER = "All arms together (blinded)"
 
@@ -43,7 +42,7 @@ def count_flow(
     chosen = _find_analysis(protocol, analysis)
     people = state.allocated()
     revealed = arms if arms is not None else (state.arms if state.unblinded else None)
-    columns = _columns(protocol, people, revealed)
+    columns = arm_columns(protocol, people, revealed)
     before = [state.people[name] for name in sorted(state.people) if state.people[name].allocated is None]
     out = [reason for person in before if (reason := _excluded(person)) is not None]
     return TrialFlow(
@@ -75,9 +74,16 @@ def _find_analysis(protocol: TrialProtocol, name: str | None) -> Analysis:
     raise OptionError(f"no analysis is called {name!r}", fix=f"choose from {known}")
 
 
-def _columns(
+def arm_columns(
     protocol: TrialProtocol, people: tuple[Person, ...], arms: Mapping[str, str] | None
 ) -> list[tuple[str, list[Person]]]:
+    """Return the label and the people of each column of a table: by arm or code where known, else all together.
+
+    Raises
+    ------
+    InputError
+        Arms are given of some people and not of others.
+    """
     if arms is None:
         return [(TOGETHER, list(people))]
     without = [person.name for person in people if person.name not in arms]

@@ -11,7 +11,7 @@ from scipy import special
 
 from actionloop.errors import InputError, OptionError
 from actionloop.trial.kenward import kenward_roger, satterthwaite
-from actionloop.types.basic import FloatArray
+from actionloop.types import FloatArray
 
 if TYPE_CHECKING:
     from actionloop.trial.repeated import RepeatedFit

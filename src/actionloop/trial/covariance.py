@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from actionloop.errors import OptionError
-from actionloop.types.basic import FloatArray, IntArray
+from actionloop.types import FloatArray, IntArray
 
 Covariance = Literal["unstructured", "toeplitz", "ar1", "compound_symmetry"]
 COVARIANCES: tuple[Covariance, ...] = get_args(Covariance)

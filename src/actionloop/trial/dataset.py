@@ -9,9 +9,7 @@ import numpy as np
 from actionloop.errors import InputError, OptionError
 from actionloop.trial.people import Person, TrialState
 from actionloop.trial.schedule import require_known_events, stopped_day, visit_day
-from actionloop.types.basic import FloatArray
-from actionloop.types.protocol import TrialProtocol
-from actionloop.types.trial import TrialData
+from actionloop.types import FloatArray, TrialData, TrialProtocol
 
 
 def trial_data(state: TrialState, protocol: TrialProtocol, outcome: str, arms: Mapping[str, str]) -> TrialData:

@@ -15,8 +15,7 @@ from actionloop.trial.ancova import fit_linear
 from actionloop.trial.estimators import Estimates, Plan, design_matrix, estimate
 from actionloop.trial.observe import Trials, allocate, block, observe
 from actionloop.trial.patients import Patients, Seed, Setting, draw_patients
-from actionloop.types.basic import BoolArray, FloatArray, IntArray
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import BoolArray, FloatArray, IntArray, TrialProtocol
 
 Kind = Literal["parallel", "enriched", "crossover", "drop"]
 ANY = "any"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 
 def plain_protocol(protocol: TrialProtocol) -> dict[str, Any]:

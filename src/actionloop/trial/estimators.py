@@ -15,8 +15,7 @@ from actionloop.trial.logistic import fit_logistic
 from actionloop.trial.mmrm import MmrmFit, fit_many
 from actionloop.trial.observe import Trials
 from actionloop.trial.responder import newcombe_interval, responded, responder_test, risk_differences, spare
-from actionloop.types.basic import BoolArray, FloatArray
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import BoolArray, FloatArray, TrialProtocol
 
 Method = Literal["responder", "responder_adjusted", "ancova", "mmrm"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actionloop.trial.power import power_proportions
-from actionloop.types.basic import FloatArray
+from actionloop.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

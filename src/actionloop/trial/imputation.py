@@ -18,8 +18,7 @@ from scipy import stats
 from actionloop import facts
 from actionloop.errors import InputError
 from actionloop.trial.predictors import make_predictors
-from actionloop.types.basic import BoolArray, FloatArray, IntArray
-from actionloop.types.trial import TrialData
+from actionloop.types import BoolArray, FloatArray, IntArray, TrialData
 
 Rule = Literal["at_random", "jump_to_reference", "copy_increments", "copy_reference"]
 RULES: tuple[Rule, ...] = ("at_random", "jump_to_reference", "copy_increments", "copy_reference")

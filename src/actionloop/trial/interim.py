@@ -10,7 +10,7 @@ from scipy import stats
 from actionloop import facts
 from actionloop.errors import InputError, OptionError
 from actionloop.trial.power import sample_size_means, sample_size_proportions
-from actionloop.types.basic import FloatArray
+from actionloop.types import FloatArray
 
 LEAST = 10
 MARGIN = 0.005
@@ -64,7 +64,7 @@ def look_at_variance(
 
     References
     ----------
-    .. [1] Kieser & Friede 2003, doi:10.1002/sim.1415
+    .. [1] Kieser & Friede 2003, doi:10.1002/sim.1585
     """
     known = _known(values)
     if difference == 0:

@@ -19,7 +19,7 @@ from actionloop.trial.covariance import pairs
 from actionloop.trial.likelihood import fit_at
 from actionloop.trial.reml import RemlFit
 from actionloop.trial.rows import Rows
-from actionloop.types.basic import FloatArray
+from actionloop.types import FloatArray
 
 FEW = 1e-10
 

@@ -20,9 +20,7 @@ from actionloop.trial.predictors import visit_index
 from actionloop.trial.responder import compare_responders, respond
 from actionloop.trial.results import Finding
 from actionloop.trial.sensitivity import Question, compare_completed, tip
-from actionloop.types.basic import BoolArray
-from actionloop.types.protocol import Analysis, TrialOutcome
-from actionloop.types.trial import TrialData
+from actionloop.types import Analysis, TrialData, TrialOutcome
 
 MOST_ENUMERATED = 300
 FIRTH = "a predictor separates responders from the others, so Firth's penalised likelihood stands in for the usual one"
@@ -63,17 +61,13 @@ def find(task: Task) -> Finding:
     return FINDERS[task.analysis.kind](task)
 
 
-def _absent(data: TrialData, there: BoolArray, visit: str) -> str:
+def _observed(task: Task) -> str:
     """Return how many lack the outcome, by arm."""
+    data, visit = task.data, task.analysis.visit
+    there = np.isfinite(data.value[:, visit_index(data, visit)])
     lacking = [int((~there & (data.arm == index)).sum()) for index in range(len(data.arms))]
     told = ", ".join(f"{name} {number}" for name, number in zip(data.arms, lacking, strict=True))
     return f"{sum(lacking)} of {len(there)} have no outcome at {visit} ({told})"
-
-
-def _observed(task: Task) -> str:
-    data, visit = task.data, task.analysis.visit
-    there = np.isfinite(data.value[:, visit_index(data, visit)])
-    return _absent(data, there, visit)
 
 
 def _imputed(task: Task, rules: tuple[Rule, ...]) -> tuple[dict[Rule, Completed], str]:
@@ -126,12 +120,12 @@ def _find_responders(task: Task) -> Finding:
         )
     assert one.threshold is not None
     seen = respond(data, one.visit, threshold=one.threshold, better=task.outcome.better)
-    told = _absent(data, np.isfinite(seen), one.visit)
-    response = seen
+    told, response = _observed(task), seen
     if one.missing == "non_response":
         response = respond(data, one.visit, threshold=one.threshold, better=task.outcome.better, missing="non_response")
     found = compare_responders(data, response, comparisons=one.comparisons, adjust=one.adjust, alpha=task.alpha)
-    told += "; counted as non-response" if one.missing == "non_response" else "; left out"
+    left_out = int(np.isnan(seen).sum())
+    told += "; counted as non-response" if one.missing == "non_response" else f"; {left_out} left out"
     if one.missing == "non_response" and found.left_out:
         told += f"; {found.left_out} without a baseline left out"
     if found.method == "Firth":

@@ -7,7 +7,7 @@ import json
 
 from actionloop.errors import OptionError
 from actionloop.trial.digest import plain_protocol
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 COUNTS = ("alpha", "analyses", "arms", "control", "estimand", "outcomes", "strata", "visits")
 """What an analysis follows from; a changed title or contact does not break the lock."""

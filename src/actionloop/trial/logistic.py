@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 from scipy.special import expit
 
 from actionloop.errors import InputError
-from actionloop.types.basic import BoolArray, FloatArray
+from actionloop.types import BoolArray, FloatArray
 
 EXTREME = 1e-6
 FURTHEST = 30.0

@@ -12,8 +12,7 @@ from actionloop.errors import InputError
 from actionloop.trial.ancova import fit_linear, outcome_at
 from actionloop.trial.estimates import Effect, make_effect
 from actionloop.trial.predictors import counts, make_predictors, require_rank
-from actionloop.types.basic import FloatArray
-from actionloop.types.trial import TrialData
+from actionloop.types import FloatArray, TrialData
 
 
 @dataclass(frozen=True, eq=False)

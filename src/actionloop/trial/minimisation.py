@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from actionloop.trial.secrecy import Secret
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 OVERALL = "trial"
 _Factors = Mapping[str, str]

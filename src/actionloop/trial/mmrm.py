@@ -11,8 +11,7 @@ from actionloop.errors import ActionloopError, InputError, OptionError
 from actionloop.trial.contrasts import Contrast, Degrees, JointTest
 from actionloop.trial.covariance import Covariance
 from actionloop.trial.repeated import FALLBACK, RepeatedFit, fit_repeated
-from actionloop.types.basic import BoolArray, FloatArray, IntArray
-from actionloop.types.trial import TrialData
+from actionloop.types import BoolArray, FloatArray, IntArray, TrialData
 
 __all__ = ["FALLBACK", "MmrmFit", "RepeatedFit", "fit_many", "fit_mmrm", "fit_repeated"]
 

@@ -12,8 +12,7 @@ from scipy.special import expit
 from actionloop import facts
 from actionloop.trial.patients import Patients, Seed, Setting, draw_patients, rate, single_trial
 from actionloop.trial.responder import responded
-from actionloop.types.basic import BoolArray, FloatArray, IntArray
-from actionloop.types.trial import TrialData
+from actionloop.types import BoolArray, FloatArray, IntArray, TrialData
 
 _ENGINE = facts.load("trial_simulation")["engine"]
 

@@ -14,7 +14,7 @@ from scipy import stats
 from actionloop.errors import InputError
 from actionloop.trial.estimates import Comparisons, Effect, library, make_effect
 from actionloop.trial.predictors import counts, make_predictors, require_rank, visit_index
-from actionloop.types.trial import TrialData
+from actionloop.types import TrialData
 
 STEEPEST = 25.0
 

@@ -17,9 +17,7 @@ from scipy.special import expit, logit
 
 from actionloop.errors import OptionError
 from actionloop.trial.worlds import Dropout, Population, Rescue, Sites, World, sites_of
-from actionloop.types.basic import BoolArray, FloatArray, IntArray
-from actionloop.types.protocol import TrialProtocol, Visit
-from actionloop.types.trial import TrialData
+from actionloop.types import BoolArray, FloatArray, IntArray, TrialData, TrialProtocol, Visit
 
 Seed = np.random.SeedSequence
 

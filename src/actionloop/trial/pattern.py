@@ -15,7 +15,7 @@ from actionloop.trial.estimators import Plan, design_matrix, estimate, plan_of, 
 from actionloop.trial.observe import Trials, allocate, block, observe
 from actionloop.trial.patients import Seed, Setting, draw_patients
 from actionloop.trial.responder import responder_test
-from actionloop.types.basic import BoolArray, FloatArray
+from actionloop.types import BoolArray, FloatArray
 
 Signs = dict[str, BoolArray]
 

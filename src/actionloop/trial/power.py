@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from actionloop import facts
 from actionloop.errors import OptionError
-from actionloop.types.basic import BoolArray, FloatArray, IntArray
+from actionloop.types import BoolArray, FloatArray, IntArray
 
 _SETTINGS: dict[str, Any] = facts.load("trial_simulation")["power"]
 _SLACK = 1e-9  # a statistic that equals the critical value rejects, whatever the last bit of either

@@ -9,8 +9,7 @@ import numpy as np
 
 from actionloop.errors import InputError
 from actionloop.trial.estimates import Comparisons
-from actionloop.types.basic import BoolArray, FloatArray
-from actionloop.types.trial import TrialData
+from actionloop.types import BoolArray, FloatArray, TrialData
 
 
 @dataclass(frozen=True, eq=False)

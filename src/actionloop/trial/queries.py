@@ -12,7 +12,7 @@ from actionloop.trial.people import Person, TrialState
 from actionloop.trial.query import Query
 from actionloop.trial.ratingpatterns import pattern_queries
 from actionloop.trial.schedule import planned_day, utc_day
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 _OF_TARGETS = ("session", "target_assigned", "targets_frozen")
 

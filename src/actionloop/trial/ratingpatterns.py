@@ -11,8 +11,7 @@ import numpy as np
 
 from actionloop.trial.people import TrialState
 from actionloop.trial.query import Query
-from actionloop.types.basic import FloatArray
-from actionloop.types.protocol import TrialOutcome, TrialProtocol
+from actionloop.types import FloatArray, TrialOutcome, TrialProtocol
 
 _DECIMALS = 4
 

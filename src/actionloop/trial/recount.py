@@ -12,7 +12,7 @@ from actionloop.trial.blocks import next_arm_law
 from actionloop.trial.digest import protocol_digest
 from actionloop.trial.register import ALLOCATED, ASSIGNED, Register, target_of
 from actionloop.trial.secrecy import Secret
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 
 def verify_allocation(

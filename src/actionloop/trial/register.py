@@ -9,7 +9,7 @@ from typing import Any
 
 from actionloop.journal import Entry, canonical, sha256
 from actionloop.trial.digest import plain_protocol
-from actionloop.types.protocol import Arm, TrialProtocol
+from actionloop.types import Arm, TrialProtocol
 
 WHOLE = "all"
 ALLOCATED, ASSIGNED, UNBLINDED, COMMITTED = "allocated", "target_assigned", "unblinded", "secret_committed"

@@ -12,7 +12,7 @@ from actionloop.errors import InputError
 from actionloop.trial.covariance import Covariance, Structure, fill, pairs
 from actionloop.trial.likelihood import derivatives_at, fit_at
 from actionloop.trial.rows import Rows, rough_covariance
-from actionloop.types.basic import FloatArray
+from actionloop.types import FloatArray
 
 TOLERANCE = 1e-8
 STALLED = 1e-6

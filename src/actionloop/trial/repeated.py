@@ -14,7 +14,7 @@ from actionloop.trial.covariance import Covariance
 from actionloop.trial.kenward import adjusted_covariance
 from actionloop.trial.reml import RemlFit, fit_reml
 from actionloop.trial.rows import Rows, group_rows, require_estimable
-from actionloop.types.basic import FloatArray
+from actionloop.types import FloatArray
 
 FALLBACK: tuple[Covariance, ...] = ("toeplitz", "ar1", "compound_symmetry")
 

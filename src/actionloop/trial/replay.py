@@ -16,7 +16,7 @@ from actionloop.trial.pattern import SIGNS, Signs
 from actionloop.trial.simulate import Assumptions
 from actionloop.trial.workers import Workers, work
 from actionloop.trial.worlds import World, world, world_names
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 _FACTS = facts.load("trial_simulation")
 

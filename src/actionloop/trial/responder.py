@@ -15,8 +15,7 @@ from actionloop.trial.estimates import Comparisons, Effect, make_effect
 from actionloop.trial.logistic import LogisticFits, fit_firth, fit_logistic, is_separated
 from actionloop.trial.power import score_statistic
 from actionloop.trial.predictors import Predictors, counts, make_predictors, require_rank, visit_index
-from actionloop.types.basic import BoolArray, FloatArray, IntArray
-from actionloop.types.trial import TrialData
+from actionloop.types import BoolArray, FloatArray, IntArray, TrialData
 
 ROUNDING = 1e-9
 

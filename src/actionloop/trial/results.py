@@ -8,7 +8,7 @@ from actionloop.trial.equivalence import Equivalence, Posterior
 from actionloop.trial.estimates import Effect
 from actionloop.trial.marker import MarkerResult
 from actionloop.trial.sensitivity import Tipping
-from actionloop.types.protocol import Analysis
+from actionloop.types import Analysis
 
 LABELS = {
     "primary": "Primary",

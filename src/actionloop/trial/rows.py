@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from actionloop.errors import InputError
-from actionloop.types.basic import BoolArray, FloatArray, IntArray
+from actionloop.types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

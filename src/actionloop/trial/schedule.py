@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from actionloop.errors import OptionError
 from actionloop.trial.people import Person
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 
 def utc_day(entered: str) -> date:

@@ -16,8 +16,7 @@ from actionloop.trial.logistic import LogisticFits, fit_firth, fit_logistic
 from actionloop.trial.pooling import Pooled, pool
 from actionloop.trial.predictors import Predictors, counts, make_predictors, require_rank, visit_index
 from actionloop.trial.responder import responded, risk_differences, spare
-from actionloop.types.basic import BoolArray, FloatArray
-from actionloop.types.trial import TrialData
+from actionloop.types import BoolArray, FloatArray, TrialData
 
 
 @dataclass(frozen=True)

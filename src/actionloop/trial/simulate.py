@@ -26,8 +26,7 @@ from actionloop.trial.worlds import (
     default_population,
     default_rescue,
 )
-from actionloop.types.basic import FloatArray
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import FloatArray, TrialProtocol
 
 _ENGINE = facts.load("trial_simulation")["engine"]
 Part = Mapping[tuple[str, str], Estimates]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from actionloop import facts
 from actionloop.trial.digest import protocol_digest
-from actionloop.types.protocol import Analysis, TrialProtocol
+from actionloop.types import Analysis, TrialProtocol
 
 KINDS = {
     "responder": "proportion of responders: logistic regression, g-computed risk difference",

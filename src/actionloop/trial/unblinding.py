@@ -12,7 +12,7 @@ from actionloop.trial.allocation import ROLE, AllocationError
 from actionloop.trial.recount import verify_allocation
 from actionloop.trial.register import ALLOCATED, EVERYBODY, UNBLINDED, Register
 from actionloop.trial.secrecy import Secret
-from actionloop.types.protocol import TrialProtocol
+from actionloop.types import TrialProtocol
 
 LEAST_REASON = 10
 

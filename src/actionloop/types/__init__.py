@@ -19,7 +19,8 @@ from actionloop.types.coils import Coil, Mesh
 from actionloop.types.eeg import Montage, Recording, Trials
 from actionloop.types.geometry import Anatomy, Grayordinates, Image, ImageTie, Surface, Voxels
 from actionloop.types.maps import GroupParameters, NetworkMap, Piece, Prior
-from actionloop.types.protocol import (
+from actionloop.types.protocol import ProtocolFaultsError, TrialProtocol
+from actionloop.types.protocolparts import (
     Allocation,
     Analysis,
     Arm,
@@ -28,11 +29,11 @@ from actionloop.types.protocol import (
     Stopping,
     Stratum,
     TrialOutcome,
-    TrialProtocol,
     Visit,
 )
 from actionloop.types.series import Basis, Timeseries
 from actionloop.types.trial import TrialData
+from actionloop.types.trialflow import FlowArm, TrialFlow
 
 __all__ = [
     "FSLR32K_VERTICES",
@@ -48,6 +49,7 @@ __all__ = [
     "CoilPose",
     "Estimand",
     "FloatArray",
+    "FlowArm",
     "Grayordinates",
     "GroupParameters",
     "Hemisphere",
@@ -60,6 +62,7 @@ __all__ = [
     "NetworkMap",
     "Piece",
     "Prior",
+    "ProtocolFaultsError",
     "Recording",
     "SiteReading",
     "Stopping",
@@ -69,6 +72,7 @@ __all__ = [
     "Target",
     "Timeseries",
     "TrialData",
+    "TrialFlow",
     "TrialOutcome",
     "TrialProtocol",
     "Trials",
