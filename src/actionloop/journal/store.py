@@ -64,7 +64,8 @@ class Pen:
         return entry
 
     def faults(self, receipts: Iterable[Receipt] = ()) -> tuple[Fault, ...]:
-        """Return what is wrong with the chain as it stands under the write lock."""
+        """Return what is wrong with the chain as it stands under the write lock, read anew from the file."""
+        self.entries = self._journal._read()
         return check(self.study, self.entries, receipts)
 
 
