@@ -30,7 +30,7 @@ from actionloop.trial.responder import (
     responder_test,
     risk_differences,
 )
-from actionloop.trial.words import exclusion
+from actionloop.trial.words import exclusion, favoured
 from actionloop.types import (
     Analysis,
     Arm,
@@ -640,3 +640,26 @@ def test_a_changed_analysis_is_refused_after_unblinding():
         require_locked(one, locked, unblinded=False)
         with pytest.raises(OptionError, match="differ from those locked"):
             require_locked(one, locked, unblinded=True)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "measure", "better", "arm"),
+    [
+        (-0.3, "risk difference", "lower", "classic"),
+        (0.3, "risk difference", "lower", "new"),
+        (-1.2, "difference in change", "lower", "new"),
+        (-1.2, "difference in change", "higher", "classic"),
+        (0.7, "log odds ratio", "lower", "new"),
+    ],
+)
+def test_the_arm_that_an_estimate_speaks_for_is_named(estimate, measure, better, arm):
+    effect = make_effect(("new", "classic"), estimate, 0.1, measure=measure, n=(30, 30))
+    assert favoured(effect, better=better) == arm
+
+
+def test_a_significant_harm_is_not_told_as_a_success():
+    plan = protocol()
+    alone = replace(plan, analyses=tuple(one for one in plan.analyses if one.role == "primary"))
+    found = analyse(alone, {"pain": made_up(effect=4.0)}, rng=np.random.default_rng(0))
+    told = next(one for one in found.conclusions if one.startswith(f"{ARMS[1]} against {ARMS[0]}"))
+    assert " not significant" not in told and f"in favour of {ARMS[0]}" in told and "percentage points" in told

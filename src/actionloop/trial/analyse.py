@@ -11,7 +11,16 @@ from actionloop.trial.kinds import Task, find, require_arms
 from actionloop.trial.locked import analysis_digest, require_runnable
 from actionloop.trial.multiplicity import holm
 from actionloop.trial.results import LABELS, AnalysisResult, Finding, TrialAnalysis
-from actionloop.trial.words import equivalence_words, exclusion, null_words, percent, posterior_words
+from actionloop.trial.words import (
+    Better,
+    equivalence_words,
+    exclusion,
+    favoured,
+    interval_words,
+    null_words,
+    percent,
+    posterior_words,
+)
 from actionloop.types import TrialData, TrialProtocol
 
 
@@ -52,7 +61,9 @@ def analyse(
         task = Task(analysis, outcome, data_by_outcome[analysis.outcome], protocol.alpha, stream)
         results.append(_run(task))
     found = TrialAnalysis(protocol.title, analysis_digest(protocol), tuple(results))
-    return TrialAnalysis(found.title, found.digest, found.results, _conclusions(found.primary, protocol.alpha))
+    better = protocol.outcome(found.primary.analysis.outcome).better
+    conclusions = _conclusions(found.primary, protocol.alpha, better)
+    return TrialAnalysis(found.title, found.digest, found.results, conclusions)
 
 
 def _run(task: Task) -> AnalysisResult:
@@ -83,14 +94,15 @@ def _sentences(task: Task, finding: Finding) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _conclusions(primary: AnalysisResult, alpha: float) -> tuple[str, ...]:
+def _conclusions(primary: AnalysisResult, alpha: float, better: Better) -> tuple[str, ...]:
     if primary.finding is None:
         return (f"The primary analysis could not be run: {primary.problem}",)
     significant = [p < alpha for p in primary.adjusted_p]
     pairs = list(zip(primary.effects, primary.adjusted_p, significant, strict=True))
     told = [
         f"{one.arm} against {one.reference}: {'' if yes else 'not '}significant at {percent(alpha)}"
-        f" (p {p:.3f}{' after Holm' if len(pairs) > 1 and primary.analysis.multiplicity == 'holm' else ''})."
+        f" (p {p:.3f}{' after Holm' if len(pairs) > 1 and primary.analysis.multiplicity == 'holm' else ''})"
+        + (f", in favour of {favoured(one, better=better)}: {interval_words(one)}." if yes else ".")
         for one, p, yes in pairs
     ]
     nulls = [one for one, _, yes in pairs if not yes]

@@ -73,6 +73,12 @@ def exclusion(effect: Effect, *, better: Better = "lower") -> str:
     return head + f"a benefit of more than {size(most)} and a harm of more than {size(-least)}, and nothing in between."
 
 
+def favoured(effect: Effect, *, better: Better = "lower") -> str:
+    """Return the arm that an estimate speaks for."""
+    up = effect.measure in ("risk difference", "log odds ratio") or better == "higher"
+    return effect.arm if (effect.estimate > 0) == up else effect.reference
+
+
 def null_words(effects: Sequence[Effect]) -> str:
     """Say what a primary analysis without significance does not show."""
     told = "; ".join(f"{one.arm} against {one.reference} {interval_words(one)}" for one in effects)
