@@ -182,16 +182,22 @@ class Journal:
             Locked for too long, a full disk, a file that cannot be written: nothing was added.
         """
         with telling(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            with self._locked():
                 pen = Pen(self, actor, role)
                 yield pen
-                self._connection.execute("COMMIT")
-                self._keep(pen.entries)
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+            self._keep(pen.entries)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the write lock; what was added stands at the end, or nothing of it after an error."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     def append(self, kind: str, content: Mapping[str, Any], *, actor: str, role: str) -> Entry:
         """Add one entry; its `receipt` is worth keeping elsewhere.
@@ -213,16 +219,10 @@ class Journal:
             As in `transaction`.
         """
         with telling(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            with self._locked():
                 known = self._known if self._known is not None and self._known[0] == self._version() else None
                 rows = known[1][-1:] if known else self._read("ORDER BY number DESC LIMIT 1")
                 entry = self._write(rows[0] if rows else None, kind, content, actor=actor, role=role)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
             self._known = None if known is None else (known[0], (*known[1], entry))
         return entry
 

@@ -81,7 +81,7 @@ def _require_fitting(pen: Pen, before: TrialProtocol, plan: TrialProtocol) -> No
         problems.append("arms, ratios, strata, block sizes and candidates stay as earlier participants were allocated")
     if plan.sample_size < allocated:
         problems.append(f"{allocated} are allocated, more than the new sample size of {plan.sample_size}")
-    added = sorted(_at_first(plan) - _at_first(before))
+    added = sorted(set(plan.asked_first) - set(before.asked_first))
     if allocated and added:
         problems.append(f"{', '.join(added)} at the first visit was not asked of who is allocated")
     known = {one.number for one in replay_entries(pen.entries, before).trouble}
@@ -92,9 +92,3 @@ def _require_fitting(pen: Pen, before: TrialProtocol, plan: TrialProtocol) -> No
     if problems:
         told = "\n".join(["the protocol cannot be amended so:", *(f"  - {problem}" for problem in problems)])
         raise InputError(told, where="protocol", fix="leave that as it was; nothing was entered")
-
-
-def _at_first(protocol: TrialProtocol) -> set[str]:
-    """Return what must be rated before allocation."""
-    first = protocol.visits[0]
-    return {one.name for one in protocol.outcomes if one.kind != "biomarker" and first in protocol.rated(one.name)}

@@ -177,8 +177,7 @@ def result_rows(results: TrialResults) -> list[dict[str, Any]]:
 
 def sentences_of(result: AnalysisResult, effect: Effect) -> list[str]:
     """Return what an analysis says of one comparison."""
-    head = f"{effect.arm} against {effect.reference}"
-    return [one for one in result.sentences if one.startswith((f"{head}:", f"{head},"))]
+    return [one for one in result.sentences if one.startswith((f"{effect.versus}:", f"{effect.versus},"))]
 
 
 def _head(one: Analysis) -> dict[str, Any]:
@@ -213,12 +212,12 @@ def comparison_table(results: TrialResults) -> Table:
             continue
         holm = one.multiplicity == "holm" and len(result.effects) > 1
         for effect, adjusted in zip(result.effects, result.adjusted_p, strict=True):
-            pair, n = f"{effect.arm} against {effect.reference}", f"{effect.n[0]}, {effect.n[1]}"
+            pair, n = effect.versus, f"{effect.n[0]}, {effect.n[1]}"
             p = _p(adjusted) if holm else ""
             rows.append((one.name, one.role, pair, n, interval_words(effect), _p(effect.p), p))
         for way, effects in result.finding.beside:
             for effect in effects:
-                pair, n = f"{effect.arm} against {effect.reference}", f"{effect.n[0]}, {effect.n[1]}"
+                pair, n = effect.versus, f"{effect.n[0]}, {effect.n[1]}"
                 rows.append((f"{one.name}: {way}", one.role, pair, n, interval_words(effect), _p(effect.p), ""))
     return Table(
         "Every comparison that the protocol names, arm minus reference",
@@ -241,7 +240,7 @@ def detail_tables(result: AnalysisResult) -> list[Table]:
     if finding.posteriors:
         rows: list[tuple[Any, ...]] = [
             (
-                f"{effect.arm} against {effect.reference}",
+                effect.versus,
                 one.prior,
                 f"{_number(one.prior_mean)} ({_number(one.prior_sd)})",
                 f"{_number(one.mean)} ({_number(one.low)} to {_number(one.high)})",
@@ -259,7 +258,7 @@ def detail_tables(result: AnalysisResult) -> list[Table]:
     if finding.markers:
         rows = [
             (
-                f"{one.effect.arm} against {one.effect.reference}",
+                one.effect.versus,
                 interval_words(one.effect),
                 one.centre,
                 ", ".join(_number(bound) for bound in one.bounds) or "nowhere",

@@ -128,14 +128,8 @@ def _harms(study: Study) -> Table:
     terms = tally(one.term for person in study.state.people.values() for one in person.adverse)
     rows: list[tuple[Any, ...]] = []
     for term in terms:
-        own = [
-            [one for p in people for one in p.adverse if one.term.casefold() == term.casefold()]
-            for _, people in columns
-        ]
-        hit = [
-            sum(any(one.term.casefold() == term.casefold() for one in p.adverse) for p in people)
-            for _, people in columns
-        ]
+        own = [[one for p in people for one in p.adverse if _same(one.term, term)] for _, people in columns]
+        hit = [sum(any(_same(one.term, term) for one in p.adverse) for p in people) for _, people in columns]
         told = [f"{n} ({len(events)})" for n, events in zip(hit, own, strict=True)]
         events = [one for listed in own for one in listed]
         worst = Counter(one.severity for one in events)

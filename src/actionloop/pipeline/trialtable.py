@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from actionloop.errors import InputError
 from actionloop.pipeline.trialcsv import ABSENT, MOST_PROBLEMS, read_cells, to_number
-from actionloop.trial import arm_order
+from actionloop.trial import outcome_data
 from actionloop.types import TrialData, TrialOutcome, TrialProtocol
 
 LONG = ("visit", "value")
@@ -197,33 +195,16 @@ def _value_problem(outcome: TrialOutcome, value: float | str) -> str:
 
 
 def _data(people: Mapping[str, _Row], protocol: TrialProtocol, outcome: TrialOutcome) -> TrialData:
-    names = sorted(people)
-    rows = [people[name] for name in names]
-    given = [row.arm for row in rows]
-    arms = arm_order(protocol, given)
-    order, first = [visit.name for visit in protocol.visits], protocol.visits[0].name
-    visits = [visit for visit in protocol.rated(outcome.name) if visit.name != first]
+    names, order = sorted(people), [visit.name for visit in protocol.visits]
 
-    def column(key: tuple[str, str]) -> list[float]:
-        return [row.values.get(key, np.nan) for row in rows]
+    def stopped(name: str, visit: str) -> bool:
+        return bool(people[name].stopped) and order.index(visit) >= order.index(people[name].stopped)
 
-    stopped = [
-        [bool(row.stopped) and order.index(visit.name) >= order.index(row.stopped) for visit in visits] for row in rows
-    ]
-    markers = {one.name: protocol.rated(one.name)[0].name for one in protocol.outcomes if one.kind == "biomarker"}
-    return TrialData(
-        participants=tuple(names),
-        arms=arms,
-        arm=np.array([arms.index(arm) for arm in given], dtype=np.int64),
-        visits=tuple(visit.name for visit in visits),
-        weeks=np.array([visit.week for visit in visits], dtype=float),
-        baseline=np.array(column((outcome.name, first)), dtype=float),
-        value=_stacked(column((outcome.name, visit.name)) for visit in visits),
-        stopped=np.array(stopped, dtype=bool).reshape(len(rows), len(visits)),
-        factors={one.name: np.array([row.factors[one.name] for row in rows], dtype=str) for one in protocol.strata},
-        markers={name: np.array(column((name, visit)), dtype=float) for name, visit in markers.items()},
+    return outcome_data(
+        protocol,
+        outcome.name,
+        {name: people[name].arm for name in names},
+        value=lambda name, rated, visit: people[name].values.get((rated, visit)),
+        stopped=stopped,
+        factors={name: people[name].factors for name in names},
     )
-
-
-def _stacked(columns: Iterable[list[float]]) -> np.ndarray:
-    return np.array(list(columns), dtype=float).T

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actionloop.trial.conduct import follow, freeze_targets, record, sift
     from actionloop.trial.conduct import replay as replay_entries
     from actionloop.trial.consort import TOGETHER, count_flow, tally
-    from actionloop.trial.dataset import arm_order, trial_data
+    from actionloop.trial.dataset import outcome_data, trial_data
     from actionloop.trial.designs import ANY, Design, Kind
     from actionloop.trial.digest import plain_protocol, protocol_digest
     from actionloop.trial.entryfields import Candidate
@@ -96,7 +96,6 @@ __all__ = [
     "analysis_digest",
     "arm_codes",
     "arm_in_blocks",
-    "arm_order",
     "as_markdown",
     "baseline_table",
     "commit_secret",
@@ -133,6 +132,7 @@ __all__ = [
     "null_words",
     "observer_law",
     "open_arms",
+    "outcome_data",
     "p_words",
     "percent",
     "plain_protocol",
@@ -218,7 +218,7 @@ _LATER = {
     "analysis_digest": ("locked", "analysis_digest"),
     "arm_codes": ("unblinding", "arm_codes"),
     "arm_in_blocks": ("blocks", "arm_in_blocks"),
-    "arm_order": ("dataset", "arm_order"),
+    "outcome_data": ("dataset", "outcome_data"),
     "as_markdown": ("synopsis", "as_markdown"),
     "baseline_table": ("baseline", "baseline_table"),
     "commit_secret": ("allocation", "commit_secret"),

@@ -253,8 +253,7 @@ def _require_person(register: Register, protocol: TrialProtocol, name: str) -> P
             found = person.levels.get(one.name) or "nothing"
             raise AllocationError("factors", f"{name}: {one.name} is {found}", fix=f"one of {', '.join(one.levels)}")
     first = protocol.visits[0]
-    wanted = [one.name for one in protocol.outcomes if one.kind != "biomarker" and first in protocol.rated(one.name)]
-    absent = [outcome for outcome in wanted if (first.name, outcome) not in person.rated]
+    absent = [outcome for outcome in protocol.asked_first if (first.name, outcome) not in person.rated]
     if absent:
         raise AllocationError(
             "baseline", f"{name} has no {', '.join(absent)} at {first.name}", fix="record the baseline first"

@@ -100,7 +100,7 @@ def _conclusions(primary: AnalysisResult, alpha: float, better: Better) -> tuple
     significant = [p < alpha for p in primary.adjusted_p]
     pairs = list(zip(primary.effects, primary.adjusted_p, significant, strict=True))
     told = [
-        f"{one.arm} against {one.reference}: {'' if yes else 'not '}significant at {percent(alpha)}"
+        f"{one.versus}: {'' if yes else 'not '}significant at {percent(alpha)}"
         f" (p {p:.3f}{' after Holm' if len(pairs) > 1 and primary.analysis.multiplicity == 'holm' else ''})"
         + (f", in favour of {favoured(one, better=better)}: {interval_words(one)}." if yes else ".")
         for one, p, yes in pairs

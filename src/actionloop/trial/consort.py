@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from actionloop.errors import InputError, OptionError
+from actionloop.errors import OptionError
 from actionloop.trial.dataset import arm_order
 from actionloop.trial.people import Person, TrialState
 from actionloop.types import Analysis, FlowArm, TrialFlow, TrialProtocol
@@ -86,11 +86,8 @@ def arm_columns(
     """
     if arms is None:
         return [(TOGETHER, list(people))]
-    without = [person.name for person in people if person.name not in arms]
-    if without:
-        raise InputError(f"no arm is given for {len(without)} of {len(people)}: {', '.join(without[:5])}")
+    order = arm_order(protocol, {person.name: arms.get(person.name) for person in people})
     labels = {arm.name: arm.label for arm in protocol.arms}
-    order = arm_order(protocol, [arms[person.name] for person in people])
     return [(labels.get(name, f"Group {name}"), [p for p in people if arms[p.name] == name]) for name in order]
 
 

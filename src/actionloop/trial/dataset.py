@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from actionloop.errors import InputError, OptionError
-from actionloop.trial.people import Person, TrialState
+from actionloop.trial.people import TrialState
 from actionloop.trial.schedule import require_known_events, stopped_day, visit_day
 from actionloop.types import FloatArray, TrialData, TrialProtocol
 
@@ -42,46 +42,89 @@ def trial_data(state: TrialState, protocol: TrialProtocol, outcome: str, arms: M
     if outcome not in known:
         raise OptionError(f"no outcome after allocation is called {outcome!r}", fix=f"choose from {', '.join(known)}")
     require_known_events(protocol)
-    people = state.allocated()
-    without = [person.name for person in people if person.name not in arms]
-    if without:
-        raise InputError(f"no arm is given for {len(without)} of {len(people)}: {', '.join(without[:5])}")
-    names = arm_order(protocol, [arms[person.name] for person in people])
-    first = protocol.visits[0].name
-    visits = [visit for visit in protocol.rated(outcome) if visit.name != first]
-    markers = {one.name: protocol.rated(one.name)[0].name for one in protocol.outcomes if one.kind == "biomarker"}
-    return TrialData(
-        participants=tuple(person.name for person in people),
-        arms=names,
-        arm=np.array([names.index(arms[person.name]) for person in people], dtype=np.int64),
-        visits=tuple(visit.name for visit in visits),
-        weeks=np.array([visit.week for visit in visits], dtype=float),
-        baseline=_values(people, [first], outcome)[:, 0],
-        value=_values(people, [visit.name for visit in visits], outcome),
-        stopped=np.array(
-            [[_is_stopped(person, protocol, visit.name) for visit in visits] for person in people], dtype=bool
-        ).reshape(len(people), len(visits)),
-        factors={one.name: np.array([p.factors[one.name] for p in people], dtype=str) for one in protocol.strata},
-        markers={name: _values(people, [visit], name)[:, 0] for name, visit in markers.items()},
+    people = {person.name: person for person in state.allocated()}
+    stopped = {name: stopped_day(person, protocol) for name, person in people.items()}
+
+    def is_stopped(name: str, visit: str) -> bool:
+        since, day = stopped[name], visit_day(people[name], protocol, visit)
+        return since is not None and day is not None and since < day
+
+    return outcome_data(
+        protocol,
+        outcome,
+        {name: arms.get(name) for name in people},
+        value=lambda name, rated, visit: people[name].value(visit, rated),
+        stopped=is_stopped,
+        factors={name: person.factors for name, person in people.items()},
     )
 
 
-def arm_order(protocol: TrialProtocol, given: list[str]) -> tuple[str, ...]:
-    """Return arms in the order of analysis: the control, then the protocol's others; or sorted codes."""
-    if set(given) <= set(protocol.arm_names):
+def outcome_data(
+    protocol: TrialProtocol,
+    outcome: str,
+    arms: Mapping[str, str | None],
+    *,
+    value: Callable[[str, str, str], float | None],
+    stopped: Callable[[str, str], bool],
+    factors: Mapping[str, Mapping[str, str]],
+) -> TrialData:
+    """Return one outcome of some participants as arrays, in their order.
+
+    Parameters
+    ----------
+    protocol : TrialProtocol
+    outcome : str
+    arms : mapping of participant to arm
+        Or blinded code; None where it is not known.
+    value : callable
+        Rating of a participant, an outcome and a visit; None where there is none.
+    stopped : callable
+        Whether a participant had stopped by a visit.
+    factors : mapping of participant to strata
+
+    Raises
+    ------
+    InputError
+        Somebody has no arm; arms and codes are mixed.
+    """
+    names, order = tuple(arms), arm_order(protocol, arms)
+    first = protocol.visits[0].name
+    visits = [visit for visit in protocol.rated(outcome) if visit.name != first]
+    markers = {one.name: protocol.rated(one.name)[0].name for one in protocol.outcomes if one.kind == "biomarker"}
+
+    def column(rated: str, visit: str) -> FloatArray:
+        found = [value(name, rated, visit) for name in names]
+        return np.array([np.nan if one is None else one for one in found], dtype=float)
+
+    gone = [[stopped(name, visit.name) for visit in visits] for name in names]
+    return TrialData(
+        participants=names,
+        arms=order,
+        arm=np.array([order.index(arm) for arm in arms.values() if arm is not None], dtype=np.int64),
+        visits=tuple(visit.name for visit in visits),
+        weeks=np.array([visit.week for visit in visits], dtype=float),
+        baseline=column(outcome, first),
+        value=np.array([column(outcome, visit.name) for visit in visits]).reshape(len(visits), len(names)).T,
+        stopped=np.array(gone, dtype=bool).reshape(len(names), len(visits)),
+        factors={one.name: np.array([factors[name][one.name] for name in names], dtype=str) for one in protocol.strata},
+        markers={name: column(name, visit) for name, visit in markers.items()},
+    )
+
+
+def arm_order(protocol: TrialProtocol, arms: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return arms in the order of analysis: the control, then the protocol's others; or sorted codes.
+
+    Raises
+    ------
+    InputError
+        Somebody has no arm; arms and codes are mixed.
+    """
+    without = [name for name, arm in arms.items() if arm is None]
+    if without:
+        raise InputError(f"no arm is given for {len(without)} of {len(arms)}: {', '.join(without[:5])}")
+    given = {arm for arm in arms.values() if arm is not None}
+    if given <= set(protocol.arm_names):
         return (protocol.control, *(name for name in protocol.arm_names if name != protocol.control))
-    mixed = sorted(set(given) & set(protocol.arm_names))
-    if mixed:
-        raise InputError(f"arms and blinded codes are mixed: {', '.join(sorted(set(given))[:6])}")
-    return tuple(sorted(set(given)))
-
-
-def _values(people: tuple[Person, ...], visits: list[str], outcome: str) -> FloatArray:
-    rated = [[person.value(visit, outcome) for visit in visits] for person in people]
-    table = np.array([[np.nan if one is None else one for one in row] for row in rated], dtype=float)
-    return table.reshape(len(people), len(visits))
-
-
-def _is_stopped(person: Person, protocol: TrialProtocol, visit: str) -> bool:
-    stopped, day = stopped_day(person, protocol), visit_day(person, protocol, visit)
-    return stopped is not None and day is not None and stopped < day
+    if given & set(protocol.arm_names):
+        raise InputError(f"arms and blinded codes are mixed: {', '.join(sorted(given)[:6])}")
+    return tuple(sorted(given))

@@ -53,6 +53,11 @@ class Effect:
     alpha: float = 0.05
     beside: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def versus(self) -> str:
+        """Arm and reference in words."""
+        return f"{self.arm} against {self.reference}"
+
 
 def make_effect(
     pair: tuple[str, str],

@@ -10,7 +10,7 @@ import numpy as np
 from actionloop.errors import InputError
 from actionloop.trial.ancova import ancova
 from actionloop.trial.equivalence import judge_equivalence, posterior, priors
-from actionloop.trial.estimates import Effect
+from actionloop.trial.estimates import Effect, make_effect
 from actionloop.trial.exactsize import exact_size
 from actionloop.trial.imputation import Completed, Rule, impute
 from actionloop.trial.marker import compare_slopes
@@ -166,18 +166,14 @@ def _find_mmrm(task: Task) -> Finding:
         found = fit.difference(arm, reference, one.visit, level=1 - task.alpha)
         n = (int(fit.n_seen[fit.arms.index(arm), index]), int(fit.n_seen[fit.arms.index(reference), index]))
         effects.append(
-            Effect(
-                arm,
-                reference,
-                "difference in change",
+            make_effect(
+                (arm, reference),
                 found.estimate,
                 found.se,
-                found.df,
-                found.low,
-                found.high,
-                found.p,
-                n,
-                task.alpha,
+                measure="difference in change",
+                n=n,
+                df=found.df,
+                alpha=task.alpha,
             )
         )
     told = f"{_observed(task)}; the likelihood uses all visits of {fit.model.n_people} (missing at random given them)"

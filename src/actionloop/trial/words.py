@@ -52,7 +52,7 @@ def exclusion(effect: Effect, *, better: Better = "lower") -> str:
         Which direction of the outcome is a benefit; proportions of responders and odds of a better rating always
         benefit upwards.
     """
-    head = f"{effect.arm} against {effect.reference}: {interval_words(effect)}. The data exclude "
+    head = f"{effect.versus}: {interval_words(effect)}. The data exclude "
     if effect.measure == "slope difference":
         return head + f"differences of slope below {_number(effect.low)} and above {_number(effect.high)}."
     if effect.measure == "log odds ratio":
@@ -81,14 +81,14 @@ def favoured(effect: Effect, *, better: Better = "lower") -> str:
 
 def null_words(effects: Sequence[Effect]) -> str:
     """Say what a primary analysis without significance does not show."""
-    told = "; ".join(f"{one.arm} against {one.reference} {interval_words(one)}" for one in effects)
+    told = "; ".join(f"{one.versus} {interval_words(one)}" for one in effects)
     return f"A null is not equivalence: any difference within its interval remains possible ({told})."
 
 
 def equivalence_words(effect: Effect, found: Equivalence) -> str:
     """Say whether a difference was shown to lie within the margin."""
     margin, level = _number(found.margin), percent(1 - 2 * effect.alpha)
-    head = f"{effect.arm} against {effect.reference}: {level} interval {_number(found.low)} to {_number(found.high)}"
+    head = f"{effect.versus}: {level} interval {_number(found.low)} to {_number(found.high)}"
     if found.equivalent:
         return f"{head} lies within ±{margin}: equivalent by that margin ({p_words(found.p)})."
     ends = [_number(end) for end in (found.low, found.high) if abs(end) >= found.margin]
@@ -99,7 +99,7 @@ def posterior_words(effect: Effect, found: Posterior, *, better: Better = "lower
     """Say what a posterior holds."""
     benefit = found.above_zero if better == "higher" else 1 - found.above_zero
     return (
-        f"{effect.arm} against {effect.reference}, {found.prior} prior (mean {_number(found.prior_mean)}, SD"
+        f"{effect.versus}, {found.prior} prior (mean {_number(found.prior_mean)}, SD"
         f" {_number(found.prior_sd)}): {_number(found.mean)} ({percent(1 - effect.alpha)} credible interval"
         f" {_number(found.low)} to {_number(found.high)}); probability of a difference above 0"
         f" {found.above_zero:.2f}, that is of a benefit {benefit:.2f}, within the margin {found.within:.2f}."

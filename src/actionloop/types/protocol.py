@@ -174,6 +174,12 @@ class TrialProtocol:
         """Names of the arms, in the protocol's order."""
         return tuple(arm.name for arm in self.arms)
 
+    @property
+    def asked_first(self) -> tuple[str, ...]:
+        """Names of the outcomes that are rated at the first visit, before allocation; biomarkers are not among them."""
+        first = self.visits[0]
+        return tuple(one.name for one in self.outcomes if one.kind != "biomarker" and first in self.rated(one.name))
+
     def outcome(self, name: str) -> TrialOutcome:
         """Return the outcome of this name."""
         return next(one for one in self.outcomes if one.name == name)
