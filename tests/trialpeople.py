@@ -115,4 +115,4 @@ if __name__ == "__main__":
     sys.stdout.flush()
     sys.stdin.readline()
     plans = {"blocks": protocol, "minimisation": minimised}
-    allocate_all(Path(sys.argv[1]), plans[sys.argv[2]](), actor=sys.argv[3], pause_s=0.005)
+    allocate_all(Path(sys.argv[1]), plans[sys.argv[2]](), actor=sys.argv[3], pause_s=0.02)
